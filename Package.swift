@@ -1,0 +1,79 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One folder under Drivers/ each; the list that `sensor-driver` knows is in Drivers/Drivers.swift.
+let drivers = ["Simulated", "System"]
+
+let package = Package(
+    name: "sensorhub",
+    products: [
+        .executable(name: "sensorhub", targets: ["sensorhub"]),
+        .executable(name: "sensor-driver", targets: ["sensor-driver"]),
+        .library(name: "PlatformLib", targets: ["PlatformLib"]),
+        .library(name: "SensorKit", targets: ["SensorKit"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+    ],
+    targets: [
+        .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .target(name: "CShims", linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("crypto")]),
+
+        .target(name: "SimdJSON", dependencies: ["CShims"]),
+        .target(name: "HubModel", dependencies: ["SimdJSON"]),
+        .target(name: "MQTT", dependencies: ["CMosquitto"]),
+        .target(name: "Postgres", dependencies: ["CPQ"]),
+        .target(
+            name: "Watch",
+            dependencies: [
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
+
+        .target(name: "SensorKit", dependencies: ["HubModel", "MQTT"]),
+        .target(name: "PlatformLib", dependencies: ["HubModel", "MQTT"]),
+        .target(
+            name: "Drivers", dependencies: ["SensorKit"], path: "Drivers",
+            exclude: drivers.flatMap { ["\($0)/README.md", "\($0)/Tests"] }),
+
+        .target(
+            name: "Hub",
+            dependencies: [
+                "CArchive", "CShims", "HubModel", "MQTT", "Postgres",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(
+            name: "Agent",
+            dependencies: [
+                "CArchive", "CShims", "HubModel", "MQTT", "Watch",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(
+            name: "Embedded",
+            dependencies: [
+                "Hub", "Postgres", "Watch",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        .executableTarget(
+            name: "sensorhub",
+            dependencies: [
+                "Agent", "Embedded", "Hub",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        .executableTarget(name: "sensor-driver", dependencies: ["Drivers", "SensorKit"]),
+
+        .testTarget(name: "HubModelTests", dependencies: ["HubModel"]),
+    ],
+    cxxLanguageStandard: .cxx17
+)

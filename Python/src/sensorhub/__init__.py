@@ -1,0 +1,48 @@
+"""Platform library of sensorhub: what an algorithm needs to work with the sensors that it is bound to.
+
+Most algorithms need only `Platform`; `getSensorData` and `setSensorData` are there for those who know them from the
+IAS IoT platform.
+"""
+
+from .binding import Binding, ControlFunction, Parameter, Position, Sensor
+from .control import ControlReply
+from .environment import Settings
+from .errors import (
+    BindingTimeout,
+    ConfigurationError,
+    ControlError,
+    ControlFailed,
+    ControlRefused,
+    ControlTimeout,
+    ControlUndelivered,
+    PlatformClosed,
+    SensorhubError,
+)
+from .functions import getSensorData, setSensorData
+from .platform import Platform
+from .reading import Reading
+from .stream import ReadingStream
+
+__all__ = [
+    "Binding",
+    "BindingTimeout",
+    "ConfigurationError",
+    "ControlError",
+    "ControlFailed",
+    "ControlFunction",
+    "ControlRefused",
+    "ControlReply",
+    "ControlTimeout",
+    "ControlUndelivered",
+    "Parameter",
+    "Platform",
+    "PlatformClosed",
+    "Position",
+    "Reading",
+    "ReadingStream",
+    "Sensor",
+    "SensorhubError",
+    "Settings",
+    "getSensorData",
+    "setSensorData",
+]

@@ -1,0 +1,184 @@
+"""The connection to the broker."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import threading
+from typing import Any, Callable, Optional
+
+from paho.mqtt.client import (
+    MQTT_ERR_SUCCESS,
+    CallbackAPIVersion,
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+    MQTTMessageInfo,
+    MQTTv5,
+)
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from .environment import Settings
+from .subscriptions import Subscriptions
+
+_log = logging.getLogger("sensorhub")
+_KEEPALIVE_SECONDS = 30
+_RECONNECT_SECONDS = (1, 30)
+#: How many publications wait for the broker through an outage.
+_QUEUED_PUBLICATIONS = 1000
+_FLUSH_SECONDS = 2.0
+#: A reason code of MQTT 5 that is no failure: the message was accepted, but nobody has subscribed to its topic.
+_NO_MATCHING_SUBSCRIBERS = 16
+
+
+class Connection:
+    """One MQTT 5 connection that comes back by itself. Thread-safe.
+
+    `on_message` is called with topic and payload. `on_undelivered` is called with the number that `publish_call`
+    returned and the reason, when the broker says that a message reached nobody. Both are called in the network thread.
+
+    Nothing here calls paho while it holds a lock that one of the callbacks for paho takes, except in `Subscriptions`,
+    whose calls of paho take no lock that is held during a callback.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        on_message: Callable[[str, bytes], None],
+        on_undelivered: Callable[[int, str], None],
+    ) -> None:
+        self._settings = settings
+        self._on_message = on_message
+        self._on_undelivered = on_undelivered
+        self._problem = "it has not answered yet"
+        self._last_publication: Optional[MQTTMessageInfo] = None
+        # The random part lets someone try an algorithm by hand without throwing out the one that the hub runs.
+        self._client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"{settings.user}-{secrets.token_hex(4)}",
+            protocol=MQTTv5,
+        )
+        self.subscriptions = Subscriptions(self._client)
+        self._client.username_pw_set(settings.user, settings.password)
+        self._client.reconnect_delay_set(*_RECONNECT_SECONDS)
+        self._client.max_queued_messages_set(_QUEUED_PUBLICATIONS)
+        self._client.on_connect = self._connected
+        self._client.on_connect_fail = self._connect_failed
+        self._client.on_disconnect = self._disconnected
+        self._client.on_subscribe = self._subscribed
+        self._client.on_message = self._received
+        self._client.on_publish = self._published
+
+    @property
+    def problem(self) -> Optional[str]:
+        """Why there is no connection, for people; None while there is one."""
+        return f"no connection to the broker {self._settings.broker}: {self._problem}" if self._problem else None
+
+    def start(self) -> None:
+        """Connects in the background, and tries until it succeeds."""
+        self._client.connect_async(self._settings.host, self._settings.port, keepalive=_KEEPALIVE_SECONDS)
+        self._client.loop_start()
+
+    def close(self) -> None:
+        """Sends what still waits, for at most two seconds, and disconnects."""
+        if self._last_publication is not None and not self._problem:
+            try:
+                self._last_publication.wait_for_publish(_FLUSH_SECONDS)
+            except (RuntimeError, ValueError):
+                pass
+        self._client.disconnect()
+        # paho's thread goes on as long as a message is unacknowledged.
+        _drop_unacknowledged(self._client)
+        self._client.loop_stop()
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Publishes; through an outage the message waits. False if too many wait already and this one is dropped."""
+        info = self._client.publish(topic, payload, qos=1)
+        queued = topic_was_queued(info)
+        if queued:
+            self._last_publication = info
+        return queued
+
+    def publish_call(self, topic: str, payload: bytes, valid_seconds: float) -> Optional[int]:
+        """Publishes what is of no use later than `valid_seconds` from now, and returns a number for it.
+
+        None if there is no connection or too much waits; nothing is sent then.
+        """
+        if self._problem:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.MessageExpiryInterval = max(1, math.ceil(valid_seconds))
+        info = self._client.publish(topic, payload, qos=1, properties=properties)
+        return info.mid if topic_was_queued(info) else None
+
+    # paho's callbacks, in its network thread. An exception in one of them would end the thread.
+
+    def _connected(
+        self, client: Client, userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Optional[Properties]
+    ) -> None:
+        if reason.is_failure:
+            self._report(str(reason))
+            return
+        # paho sends again what was not acknowledged before the connection was lost. Right for a page, wrong for a
+        # call: its caller has given up, and a door must not open minutes after it was asked to.
+        for message in _drop_unacknowledged(client):
+            if message.properties is None:
+                client.publish(message.topic, message.payload, qos=1)
+        self._problem = ""
+        self.subscriptions.connected()
+        _log.info("connected to the broker %s", self._settings.broker)
+
+    def _connect_failed(self, client: Client, userdata: Any) -> None:
+        self._report("it cannot be reached")
+
+    def _disconnected(
+        self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Optional[Properties]
+    ) -> None:
+        self.subscriptions.disconnected()
+        if reason.is_failure and not self._problem:
+            self._report(f"it was lost ({reason})")
+
+    def _subscribed(
+        self, client: Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Optional[Properties]
+    ) -> None:
+        self.subscriptions.confirmed(mid, reasons)
+
+    def _received(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        try:
+            self._on_message(message.topic, bytes(message.payload))
+        except Exception:
+            _log.exception("a message could not be handled")
+
+    def _published(
+        self, client: Client, userdata: Any, mid: int, reason: ReasonCode, properties: Optional[Properties]
+    ) -> None:
+        if reason.is_failure:
+            _log.warning("the broker refused a message: %s", reason)
+            self._on_undelivered(mid, f"the broker refused it: {reason}")
+        elif reason.value == _NO_MATCHING_SUBSCRIBERS:
+            self._on_undelivered(mid, "no driver listens")
+
+    def _report(self, problem: str) -> None:
+        # Once for each problem: the attempts go on for as long as it lasts.
+        if problem != self._problem:
+            self._problem = problem
+            _log.warning("%s; trying again", self.problem)
+
+
+def topic_was_queued(info: MQTTMessageInfo) -> bool:
+    return info.rc == MQTT_ERR_SUCCESS
+
+
+def _drop_unacknowledged(client: Client) -> list[MQTTMessage]:
+    drop: Optional[Callable[[], list[MQTTMessage]]] = getattr(client, "drop_out_messages", None)
+    if drop is not None:
+        return drop()
+    # paho before 2.2 has no public way.
+    with client._out_message_mutex:
+        messages = list(client._out_messages.values())
+        client._out_messages.clear()
+    return messages

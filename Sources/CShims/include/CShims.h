@@ -1,0 +1,38 @@
+/// C and C++ that Swift cannot say: simdjson's parser and libcrypto's digests.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// A reusable simdjson DOM parser: its buffers grow to the largest document and are kept.
+typedef struct sh_json_parser sh_json_parser;
+
+/// The parsed document, valid until the parser's next use. Layout of `tape` and `strings`: simdjson, doc/tape.md.
+typedef struct {
+    const uint64_t *tape;
+    const uint8_t *strings;
+} sh_json_tape;
+
+/// NULL when memory is short. Documents over `max_bytes` are refused.
+sh_json_parser *sh_json_parser_create(size_t max_bytes);
+void sh_json_parser_destroy(sh_json_parser *parser);
+/// Bytes that the parser's buffers can take without growing.
+size_t sh_json_parser_capacity(const sh_json_parser *parser);
+/// 0, or a simdjson error code for `sh_json_error_message`. `bytes` needs no padding.
+int sh_json_parse(sh_json_parser *parser, const uint8_t *bytes, size_t count, sh_json_tape *out);
+const char *sh_json_error_message(int code);
+
+/// Fills `out` with random bytes from the system; 0 on success.
+int sh_random_bytes(uint8_t *out, size_t count);
+/// PBKDF2 with HMAC-SHA-512 (RFC 8018); 0 on success.
+int sh_pbkdf2_sha512(const uint8_t *password, size_t password_count, const uint8_t *salt, size_t salt_count,
+                     uint32_t iterations, uint8_t *out, size_t out_count);
+/// SHA-256 of `bytes` into 32 bytes at `out`; 0 on success.
+int sh_sha256(const uint8_t *bytes, size_t count, uint8_t *out);
+
+#ifdef __cplusplus
+}
+#endif

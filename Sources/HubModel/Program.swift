@@ -1,0 +1,164 @@
+public import SimdJSON
+
+/// The state of a supervised program; words and codes are Supervisor's.
+public enum ProgramState: String, Sendable, Hashable, CaseIterable {
+    case stopped = "STOPPED"
+    case starting = "STARTING"
+    case running = "RUNNING"
+    case backoff = "BACKOFF"
+    case stopping = "STOPPING"
+    case exited = "EXITED"
+    case fatal = "FATAL"
+    case unknown = "UNKNOWN"
+
+    public var isAlive: Bool { self == .starting || self == .running || self == .stopping }
+}
+
+/// A program that the hub has started: a sensor's driver or an algorithm instance. Their ids are two name spaces.
+public struct ProgramID: Sendable, Hashable, CustomStringConvertible {
+    public enum Kind: String, Sendable, Hashable {
+        case driver, algorithm
+    }
+
+    public let kind: Kind
+    public let id: Identifier
+
+    public init(_ kind: Kind, _ id: Identifier) {
+        self.kind = kind
+        self.id = id
+    }
+
+    /// As a file name.
+    public var description: String { "\(kind.rawValue)-\(id)" }
+
+    public var user: BrokerUser {
+        switch kind {
+        case .driver: .sensor(id)
+        case .algorithm: .algorithm(id)
+        }
+    }
+
+    init(_ reader: DocumentReader) throws(ValidationError) {
+        let word = try reader.required("program")
+        guard let kind = Kind(rawValue: try word.string()) else { throw word.error("is no kind of program") }
+        self.kind = kind
+        id = try reader.required("id").identifier()
+    }
+}
+
+/// What a node tells of one of its programs.
+public struct ProgramReport: Sendable, Hashable {
+    public let program: ProgramID
+    public let state: ProgramState
+    /// Why it is in this state, for people.
+    public let reason: String
+    public let pid: Int32?
+    /// Microseconds since 1970: since when it is in this state.
+    public let time: Int64
+    /// Counts the starts on this node since the program was placed there.
+    public let run: Int64
+    /// How the last run ended, where it did.
+    public let exitCode: Int32?
+    public let signal: Int32?
+
+    public init(
+        program: ProgramID, state: ProgramState, reason: String, pid: Int32?, time: Int64, run: Int64,
+        exitCode: Int32? = nil, signal: Int32? = nil
+    ) {
+        self.program = program
+        self.state = state
+        self.reason = reason
+        self.pid = pid
+        self.time = time
+        self.run = run
+        self.exitCode = exitCode
+        self.signal = signal
+    }
+
+    public var json: JSON {
+        var object: JSONObject = [
+            "id": .string(program.id.text), "program": .string(program.kind.rawValue),
+            "state": .string(state.rawValue), "reason": .string(reason), "t": .int(time), "run": .int(run),
+        ]
+        if let pid { object["pid"] = .int(Int64(pid)) }
+        if let exitCode { object["exit_code"] = .int(Int64(exitCode)) }
+        if let signal { object["signal"] = .int(Int64(signal)) }
+        return .object(object)
+    }
+
+    public init(_ reader: DocumentReader) throws(ValidationError) {
+        let int32 = Int64(Int32.min)...Int64(Int32.max)
+        program = try ProgramID(reader)
+        let word = try reader.required("state")
+        guard let state = ProgramState(rawValue: try word.string()) else { throw word.error("is no state") }
+        self.state = state
+        reason = try reader.required("reason").string()
+        pid = try reader.optional("pid").map { (pid) throws(ValidationError) in Int32(try pid.int(int32)) }
+        time = try reader.required("t").int(0...4_102_444_800_000_000)
+        run = try reader.required("run").int()
+        exitCode = try reader.optional("exit_code").map { (code) throws(ValidationError) in Int32(try code.int(int32)) }
+        signal = try reader.optional("signal").map { (code) throws(ValidationError) in Int32(try code.int(int32)) }
+    }
+}
+
+/// A program that a node is to run.
+public struct PlannedProgram: Sendable, Hashable {
+    public enum Work: Sendable, Hashable {
+        case driver(name: String, type: SensorType, instance: SensorInstance)
+        case algorithm(app: Identifier, sha256: String, script: String, language: Language, requirements: [String])
+    }
+
+    public let program: ProgramID
+    /// The hash of the password that the broker knows for it; nil while there is none.
+    public let credential: String?
+    public let work: Work
+
+    public init(program: ProgramID, credential: String?, work: Work) {
+        self.program = program
+        self.credential = credential
+        self.work = work
+    }
+
+    public var json: JSON {
+        var object: JSONObject = [
+            "id": .string(program.id.text), "program": .string(program.kind.rawValue),
+            "credential": credential.map { .string($0) } ?? .null,
+        ]
+        switch work {
+        case .driver(let name, let type, let instance):
+            object["driver"] = .string(name)
+            object["type"] = type.json
+            object["instance"] = instance.json
+        case .algorithm(let app, let sha256, let script, let language, let requirements):
+            object["app"] = .string(app.text)
+            object["sha256"] = .string(sha256)
+            object["script"] = .string(script)
+            object["lang"] = .string(language.rawValue)
+            object["requirements"] = .array(requirements.map { .string($0) })
+        }
+        return .object(object)
+    }
+
+    public init(_ reader: DocumentReader) throws(ValidationError) {
+        program = try ProgramID(reader)
+        credential = try reader.optional("credential")?.string()
+        switch program.kind {
+        case .driver:
+            work = .driver(
+                name: try reader.required("driver").identifier().text,
+                type: try SensorType(json: try reader.required("type").value),
+                instance: try SensorInstance(json: try reader.required("instance").value))
+        case .algorithm:
+            var requirements: [String] = []
+            for item in try reader.required("requirements").items() { requirements.append(try item.string()) }
+            let script = try reader.required("script")
+            guard ArchivePath.isSafe(try script.string()) else { throw script.error("is no path inside the app") }
+            let sha256 = try reader.required("sha256")
+            guard Identifier(try sha256.string()) != nil else { throw sha256.error("is no digest") }
+            work = .algorithm(
+                app: try reader.required("app").identifier(), sha256: try sha256.string(),
+                script: try script.string(), language: try Language(try reader.required("lang")),
+                requirements: requirements)
+        }
+    }
+}

@@ -1,0 +1,201 @@
+import CMosquitto
+import Glibc
+import Synchronization
+
+/// A connection to the broker that keeps itself up: a thread of its own reads and writes, connects again with back-off
+/// and jitter when the broker is gone, and subscribes again after each connect. All methods may be called from any
+/// thread.
+public final class Client: Sendable {
+    public enum Event: Sendable {
+        case connected
+        /// Each failed attempt and each lost connection, with the reason.
+        case disconnected(MQTTError)
+        case message(Message)
+        /// The broker has taken the message that `publish` returned this id for, or refused it.
+        case published(id: Int32, error: MQTTError?)
+    }
+
+    private struct State {
+        var filters: [String] = []
+        var isConnected = false
+        var isStopping = false
+        var thread: pthread_t?
+    }
+
+    private let mosquitto: Mosquitto
+    private let state = Mutex(State())
+    private let wake: Int32
+    private let handler: @Sendable (Event) -> Void
+
+    /// - Parameter handler: called on the client's own thread, one event at a time; it must not block for long.
+    public init(_ configuration: ClientConfiguration, handler: @escaping @Sendable (Event) -> Void) {
+        mosquitto = Mosquitto(configuration)
+        self.handler = handler
+        wake = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
+        precondition(wake >= 0, "no event descriptor: \(String(cString: strerror(errno)))")
+        mosquitto.setDelegate(self)
+    }
+
+    deinit {
+        close(wake)
+    }
+
+    /// Starts the thread, which connects as soon as the broker can be reached.
+    public func start() {
+        state.withLock { state in
+            precondition(state.thread == nil, "started twice")
+            state.thread = startThread { self.run() }
+        }
+    }
+
+    /// Says farewell to the broker, after what was published, and ends the thread; waits for that for a second at most.
+    /// Not to be called from the handler.
+    public func stop() {
+        let thread = state.withLock { state in
+            state.isStopping = true
+            defer { state.thread = nil }
+            return state.thread
+        }
+        signal()
+        if let thread { pthread_join(thread, nil) }
+    }
+
+    public var isConnected: Bool { state.withLock { $0.isConnected } }
+
+    /// Subscribes at QoS 1, now and after each connect.
+    public func subscribe(_ filters: String...) {
+        let isConnected = state.withLock { state in
+            state.filters.append(contentsOf: filters.filter { !state.filters.contains($0) })
+            return state.isConnected
+        }
+        if isConnected { filters.forEach { try? mosquitto.subscribe($0) } }
+        signal()
+    }
+
+    public func unsubscribe(_ filters: String...) {
+        let isConnected = state.withLock { state in
+            state.filters.removeAll { filters.contains($0) }
+            return state.isConnected
+        }
+        if isConnected { filters.forEach { try? mosquitto.unsubscribe($0) } }
+        signal()
+    }
+
+    /// Hands a message to the broker.
+    ///
+    /// - Returns: the id that event `published` names once the broker has it (QoS 1).
+    /// - Throws: `MQTTError` with `.noConnection` when there is none: nothing is queued then.
+    @discardableResult
+    public func publish(_ message: OutgoingMessage) throws(MQTTError) -> Int32 {
+        guard isConnected else { throw MQTTError(.noConnection, "no connection to the broker") }
+        let id = try mosquitto.publish(message)
+        signal()
+        return id
+    }
+
+    // MARK: The thread
+
+    private func signal() {
+        var one: UInt64 = 1
+        _ = write(wake, &one, 8)
+    }
+
+    private var isStopping: Bool { state.withLock { $0.isStopping } }
+
+    private func run() {
+        var backoff = Backoff(first: .milliseconds(100), cap: .seconds(10))
+        while !isStopping {
+            let reason = serve { backoff.reset() }
+            guard !isStopping else { break }
+            state.withLock { $0.isConnected = false }
+            handler(.disconnected(reason))
+            wait(backoff.next())
+        }
+    }
+
+    /// Connects and serves the connection until it ends.
+    private func serve(onConnect: () -> Void) -> MQTTError {
+        do throws(MQTTError) {
+            try mosquitto.connect()
+            var wasConnected = false
+            while !isStopping {
+                try step(timeoutMilliseconds: 1_000)
+                if !wasConnected, isConnected {
+                    wasConnected = true
+                    onConnect()
+                }
+            }
+            try finish()
+            return MQTTError(.noConnection, "stopped")
+        } catch {
+            return refusal.withLock { refusal in
+                defer { refusal = nil }
+                return refusal ?? error
+            }
+        }
+    }
+
+    /// Why the broker refused the connection; libmosquitto's own return code does not tell.
+    private let refusal = Mutex<MQTTError?>(nil)
+
+    private func step(timeoutMilliseconds: Int32) throws(MQTTError) {
+        let socket = mosquitto.socket
+        guard socket >= 0 else { throw MQTTError(.noConnection, "connection lost") }
+        var descriptors = [
+            pollfd(fd: socket, events: Int16(POLLIN | (mosquitto.wantsWrite ? POLLOUT : 0)), revents: 0),
+            pollfd(fd: wake, events: Int16(POLLIN), revents: 0),
+        ]
+        poll(&descriptors, 2, timeoutMilliseconds)
+        if descriptors[1].revents != 0 {
+            var count: UInt64 = 0
+            _ = read(wake, &count, 8)
+        }
+        if descriptors[0].revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 { try mosquitto.readPackets() }
+        if mosquitto.wantsWrite { try mosquitto.writePackets() }
+        try mosquitto.keepAlive()
+    }
+
+    /// Writes what is queued, then the farewell.
+    private func finish() throws(MQTTError) {
+        if isConnected { mosquitto.disconnect() }
+        let deadline = ContinuousClock.now + .seconds(1)
+        while mosquitto.socket >= 0, mosquitto.wantsWrite, ContinuousClock.now < deadline {
+            try step(timeoutMilliseconds: 50)
+        }
+    }
+
+    /// Waits, but not beyond `stop`.
+    private func wait(_ duration: Duration) {
+        let deadline = ContinuousClock.now + duration
+        while !isStopping, ContinuousClock.now < deadline {
+            let left = (deadline - ContinuousClock.now) / .milliseconds(1)
+            var descriptor = pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
+            poll(&descriptor, 1, Int32(max(1, left)))
+            var count: UInt64 = 0
+            _ = read(wake, &count, 8)
+        }
+    }
+}
+
+extension Client: MosquittoDelegate {
+    func didConnect(error: MQTTError?, sessionPresent: Bool) {
+        if let error {
+            refusal.withLock { $0 = error }
+            return
+        }
+        let filters = state.withLock { state in
+            state.isConnected = true
+            return state.filters
+        }
+        filters.forEach { try? mosquitto.subscribe($0) }
+        handler(.connected)
+    }
+
+    func didReceive(_ message: UnsafePointer<mosquitto_message>, _ properties: OpaquePointer?) {
+        handler(.message(Message(message, properties)))
+    }
+
+    func didPublish(_ id: Int32, error: MQTTError?) {
+        handler(.published(id: id, error: error))
+    }
+}

@@ -1,0 +1,129 @@
+import CPQ
+
+/// A connection to PostgreSQL. Calls block; it is for one thread at a time.
+public final class Connection {
+    private let handle: OpaquePointer
+
+    /// Connects.
+    ///
+    /// - Parameter target: a connection string or URI as libpq has them.
+    /// - Throws: `PostgresError`; `isUnavailable` says whether another try makes sense.
+    public init(_ target: String) throws(PostgresError) {
+        handle = PQconnectdb(target)
+        guard PQstatus(handle) == CONNECTION_OK else {
+            let error = PostgresError(connection: handle)
+            PQfinish(handle)
+            throw error
+        }
+        PQsetNoticeProcessor(handle, { _, _ in }, nil)
+    }
+
+    deinit {
+        PQfinish(handle)
+    }
+
+    public var isHealthy: Bool { PQstatus(handle) == CONNECTION_OK }
+
+    /// The server's version, as 15.8.
+    public var serverVersion: String {
+        let number = PQserverVersion(handle)
+        return "\(number / 10_000).\(number % 10_000)"
+    }
+
+    /// Connects again after the connection was lost. Prepared statements are gone then.
+    public func reset() throws(PostgresError) {
+        PQreset(handle)
+        guard PQstatus(handle) == CONNECTION_OK else { throw PostgresError(connection: handle) }
+    }
+
+    /// Runs a script of several statements, in one transaction unless it says otherwise.
+    public func run(script: String) throws(PostgresError) {
+        _ = try checked(PQexec(handle, script))
+    }
+
+    /// Runs one statement.
+    @discardableResult
+    public func query(_ sql: String, _ parameters: Parameter...) throws(PostgresError) -> Rows {
+        try query(sql, parameters)
+    }
+
+    /// Runs one statement.
+    @discardableResult
+    public func query(_ sql: String, _ parameters: [Parameter]) throws(PostgresError) -> Rows {
+        let result = Self.withPointers(parameters) { values, lengths, formats in
+            PQexecParams(handle, sql, Int32(parameters.count), nil, values, lengths, formats, 0)
+        }
+        return Rows(try checked(result))
+    }
+
+    /// Parses a statement once, for `execute`.
+    public func prepare(_ name: String, _ sql: String) throws(PostgresError) {
+        _ = try checked(PQprepare(handle, name, sql, 0, nil))
+    }
+
+    /// Runs a prepared statement.
+    @discardableResult
+    public func execute(_ name: String, _ parameters: [Parameter]) throws(PostgresError) -> Rows {
+        let result = Self.withPointers(parameters) { values, lengths, formats in
+            PQexecPrepared(handle, name, Int32(parameters.count), values, lengths, formats, 0)
+        }
+        return Rows(try checked(result))
+    }
+
+    /// Runs `body` in a transaction: committed when it returns, rolled back when it throws.
+    public func transaction<Result>(_ body: () throws -> Result) throws -> Result {
+        try query("BEGIN")
+        do {
+            let result = try body()
+            try query("COMMIT")
+            return result
+        } catch {
+            if isHealthy { _ = try? query("ROLLBACK") }
+            throw error
+        }
+    }
+
+    private func checked(_ result: OpaquePointer?) throws(PostgresError) -> OpaquePointer {
+        switch PQresultStatus(result) {
+        case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY: return result!
+        default:
+            let error = PostgresError(result: result, connection: handle)
+            PQclear(result)
+            throw error
+        }
+    }
+
+    private static func withPointers(
+        _ parameters: [Parameter],
+        _ body: (UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?) -> OpaquePointer?
+    ) -> OpaquePointer? {
+        let lengths = parameters.map { Int32($0.bytes?.count ?? 0) }
+        let formats = parameters.map { Int32($0.isBinary ? 1 : 0) }
+        var values: [UnsafePointer<CChar>?] = []
+        values.reserveCapacity(parameters.count)
+        func pin(_ index: Int) -> OpaquePointer? {
+            guard index < parameters.count else { return body(values, lengths, formats) }
+            guard let bytes = parameters[index].bytes else {
+                values.append(nil)
+                return pin(index + 1)
+            }
+            return bytes.withUnsafeBytes { buffer in
+                // An empty value still needs an address: a null pointer would be NULL.
+                values.append(buffer.baseAddress?.assumingMemoryBound(to: CChar.self) ?? emptyValue)
+                return pin(index + 1)
+            }
+        }
+        return pin(0)
+    }
+
+    private nonisolated(unsafe) static let emptyValue: UnsafePointer<CChar> = {
+        let byte = UnsafeMutablePointer<CChar>.allocate(capacity: 1)
+        byte.pointee = 0
+        return UnsafePointer(byte)
+    }()
+}
+
+/// `name` as it stands in a statement, quoted.
+public func quotedIdentifier(_ name: String) -> String {
+    "\"" + name.replacing("\"", with: "\"\"") + "\""
+}
