@@ -27,7 +27,8 @@ let package = Package(
         .target(name: "CShims", linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("crypto")]),
 
         .target(name: "SimdJSON", dependencies: ["CShims"]),
-        .target(name: "HubModel", dependencies: ["SimdJSON"]),
+        .target(name: "HubModel", dependencies: ["CShims", "SimdJSON"]),
+        .target(name: "Archive", dependencies: ["CArchive", "HubModel"]),
         .target(name: "MQTT", dependencies: ["CMosquitto"]),
         .target(name: "Postgres", dependencies: ["CPQ"]),
         .target(
@@ -46,13 +47,13 @@ let package = Package(
         .target(
             name: "Hub",
             dependencies: [
-                "CArchive", "CShims", "HubModel", "MQTT", "Postgres",
+                "Archive", "HubModel", "MQTT", "Postgres",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
             name: "Agent",
             dependencies: [
-                "CArchive", "CShims", "HubModel", "MQTT", "Watch",
+                "Archive", "HubModel", "MQTT", "Watch",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(

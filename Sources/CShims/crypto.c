@@ -25,3 +25,11 @@ int sh_pbkdf2_sha512(const uint8_t *password, size_t password_count, const uint8
 int sh_sha256(const uint8_t *bytes, size_t count, uint8_t *out) {
     return EVP_Digest(bytes, count, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : -1;
 }
+
+size_t sh_base64_encode(const uint8_t *bytes, size_t count, uint8_t *out) {
+    return (size_t)EVP_EncodeBlock(out, bytes, (int)count);
+}
+
+ptrdiff_t sh_base64_decode(const uint8_t *text, size_t count, uint8_t *out) {
+    return EVP_DecodeBlock(out, text, (int)count);
+}

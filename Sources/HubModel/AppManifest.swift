@@ -1,5 +1,3 @@
-public import SimdJSON
-
 /// What `appConfig.json` says of an app: who it is, what it needs, and its algorithms.
 public struct AppManifest: Sendable, Hashable {
     public struct Algorithm: Sendable, Hashable {

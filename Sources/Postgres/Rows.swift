@@ -4,7 +4,7 @@ import CPQ
 public struct Rows {
     private let result: Result
 
-    private final class Result {
+    fileprivate final class Result {
         let pointer: OpaquePointer
         init(_ pointer: OpaquePointer) { self.pointer = pointer }
         deinit { PQclear(pointer) }
@@ -19,10 +19,10 @@ public struct Rows {
 
     /// One row of a result.
     public struct Row {
-        private let result: Result
+        private let result: Rows.Result
         private let index: Int32
 
-        fileprivate init(_ result: Result, _ index: Int32) {
+        fileprivate init(_ result: Rows.Result, _ index: Int32) {
             self.result = result
             self.index = index
         }

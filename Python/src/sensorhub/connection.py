@@ -9,8 +9,8 @@ import threading
 from typing import Any, Callable, Optional
 
 from paho.mqtt.client import (
+    MQTT_ERR_QUEUE_SIZE,
     MQTT_ERR_SUCCESS,
-    CallbackAPIVersion,
     Client,
     ConnectFlags,
     DisconnectFlags,
@@ -18,6 +18,7 @@ from paho.mqtt.client import (
     MQTTMessageInfo,
     MQTTv5,
 )
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -41,8 +42,8 @@ class Connection:
     `on_message` is called with topic and payload. `on_undelivered` is called with the number that `publish_call`
     returned and the reason, when the broker says that a message reached nobody. Both are called in the network thread.
 
-    Nothing here calls paho while it holds a lock that one of the callbacks for paho takes, except in `Subscriptions`,
-    whose calls of paho take no lock that is held during a callback.
+    paho calls `on_undelivered` while it holds the lock that publishing needs, so whoever publishes must not hold a
+    lock that `on_undelivered` takes.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class Connection:
         self._settings = settings
         self._on_message = on_message
         self._on_undelivered = on_undelivered
+        #: Empty while there is a connection.
         self._problem = "it has not answered yet"
+        self._closing = False
         self._last_publication: Optional[MQTTMessageInfo] = None
         # The random part lets someone try an algorithm by hand without throwing out the one that the hub runs.
         self._client = Client(
@@ -85,6 +88,7 @@ class Connection:
 
     def close(self) -> None:
         """Sends what still waits, for at most two seconds, and disconnects."""
+        self._closing = True
         if self._last_publication is not None and not self._problem:
             try:
                 self._last_publication.wait_for_publish(_FLUSH_SECONDS)
@@ -98,10 +102,10 @@ class Connection:
     def publish(self, topic: str, payload: bytes) -> bool:
         """Publishes; through an outage the message waits. False if too many wait already and this one is dropped."""
         info = self._client.publish(topic, payload, qos=1)
-        queued = topic_was_queued(info)
-        if queued:
-            self._last_publication = info
-        return queued
+        if info.rc == MQTT_ERR_QUEUE_SIZE:
+            return False
+        self._last_publication = info
+        return True
 
     def publish_call(self, topic: str, payload: bytes, valid_seconds: float) -> Optional[int]:
         """Publishes what is of no use later than `valid_seconds` from now, and returns a number for it.
@@ -110,10 +114,10 @@ class Connection:
         """
         if self._problem:
             return None
-        properties = Properties(PacketTypes.PUBLISH)
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.MessageExpiryInterval = max(1, math.ceil(valid_seconds))
         info = self._client.publish(topic, payload, qos=1, properties=properties)
-        return info.mid if topic_was_queued(info) else None
+        return info.mid if info.rc == MQTT_ERR_SUCCESS else None
 
     # paho's callbacks, in its network thread. An exception in one of them would end the thread.
 
@@ -139,7 +143,7 @@ class Connection:
         self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Optional[Properties]
     ) -> None:
         self.subscriptions.disconnected()
-        if reason.is_failure and not self._problem:
+        if not self._closing and not self._problem:
             self._report(f"it was lost ({reason})")
 
     def _subscribed(
@@ -167,10 +171,6 @@ class Connection:
         if problem != self._problem:
             self._problem = problem
             _log.warning("%s; trying again", self.problem)
-
-
-def topic_was_queued(info: MQTTMessageInfo) -> bool:
-    return info.rc == MQTT_ERR_SUCCESS
 
 
 def _drop_unacknowledged(client: Client) -> list[MQTTMessage]:

@@ -65,7 +65,7 @@ def decode(payload: bytes, sensor: Sensor, received: int, malformed: Callable[[s
     reading that is not what the sensor's type says; the others of the same message are returned.
     """
     try:
-        document = json.loads(payload, parse_constant=_no_constant)
+        document = json.loads(payload.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         malformed(f"not JSON: {error or type(error).__name__}")
         return []
@@ -126,10 +126,19 @@ def _value(name: str, value: Any, field_type: str) -> Any:
             return _finite(name, value)
         fits = False
     else:
-        fits = field_type == "string" and isinstance(value, str)
+        fits = field_type == "string" and isinstance(value, str) and _is_text(value)
     if not fits:
         raise ValueError(f"field '{name}' must be of type {field_type}")
     return value
+
+
+def _is_text(value: str) -> bool:
+    # JSON can say half of a surrogate pair, which is no character: printing it would raise.
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _finite(name: str, value: float) -> float:

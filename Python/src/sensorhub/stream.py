@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from typing import Callable, Iterator, Optional
 
 from .binding import Binding, Sensor
@@ -30,6 +31,8 @@ class ReadingStream(Iterator[Reading]):
         queue_size: int,
         on_close: Callable[[], None],
     ) -> None:
+        if timeout is not None and timeout < 0:
+            raise ValueError("timeout must not be negative")
         self._indexes = frozenset(indexes)
         self._timeout = timeout
         self._queue_size = queue_size
@@ -39,7 +42,9 @@ class ReadingStream(Iterator[Reading]):
         self._ended = False
         self._error: Optional[Exception] = None
         self._stopped = False
-        self._stop_told = False
+        #: The threads that know of the stop.
+        self._told: set[int] = set()
+        self._told_all = False
         #: How many readings were dropped because the queue was full.
         self.dropped = 0
 
@@ -62,10 +67,10 @@ class ReadingStream(Iterator[Reading]):
             self._queue.put(_END)  # for the next thread that waits
         if self._error is not None:
             raise self._error
-        if self._stopped and self._stop_told:
-            # An endless loop around the iterator would otherwise spin until the hub kills the program.
-            raise SystemExit(0)
-        self._stop_told = True
+        if self._stopped:
+            if self._told_all or threading.get_ident() in self._told:
+                raise SystemExit(0)
+            self._told.add(threading.get_ident())
         raise StopIteration
 
     def close(self) -> None:
@@ -108,11 +113,20 @@ class ReadingStream(Iterator[Reading]):
         self.dropped += dropped
         return dropped
 
-    def end(self, error: Optional[Exception] = None, stopped: bool = False) -> None:
-        """Ends the iteration at once; waiting readings are not given out. Takes no lock: a signal handler calls it."""
+    def end(self, error: Optional[Exception] = None) -> None:
+        """Ends the iteration at once; waiting readings are not given out."""
         if self._ended:
             return
         self._error = error
-        self._stopped = stopped
         self._ended = True
         self._queue.put(_END)
+
+    def stop(self, told: bool) -> None:
+        """Ends the iteration because the program is to stop. Takes no lock: a signal handler calls it.
+
+        Whoever asks for a reading after the end, or begins an iteration when the program is already `told` to stop,
+        gets SystemExit: an endless loop around the iteration would otherwise spin until the hub kills the program.
+        """
+        self._stopped = True
+        self._told_all = told
+        self.end()

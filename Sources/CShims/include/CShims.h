@@ -32,6 +32,10 @@ int sh_pbkdf2_sha512(const uint8_t *password, size_t password_count, const uint8
                      uint32_t iterations, uint8_t *out, size_t out_count);
 /// SHA-256 of `bytes` into 32 bytes at `out`; 0 on success.
 int sh_sha256(const uint8_t *bytes, size_t count, uint8_t *out);
+/// Base64 (RFC 4648) into `out`, which has room for 4 bytes for each 3 begun and a NUL; returns the length.
+size_t sh_base64_encode(const uint8_t *bytes, size_t count, uint8_t *out);
+/// The other way, padding decoded as zero bytes; `out` has room for 3 bytes for each 4. -1 where the text is no base64.
+ptrdiff_t sh_base64_decode(const uint8_t *text, size_t count, uint8_t *out);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,348 @@
+"""What an algorithm works with: its binding, readings, control functions and its app's page."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import weakref
+from typing import Any, Callable, Mapping, Optional, Union
+
+from . import termination
+from .binding import Binding, Sensor
+from .callbacks import BindingCallbacks
+from .connection import Connection
+from .control import Calls, ControlReply
+from .environment import Settings
+from .errors import BindingTimeout, PlatformClosed
+from .reading import Reading, decode
+from .repeats import Repeats
+from .stream import ReadingStream
+
+_log = logging.getLogger("sensorhub")
+_BINDING_SECONDS = 30.0
+_CALL_SECONDS = 10.0
+_NO_PARAMS: Mapping[str, Any] = {}
+#: A sensor that sends nothing but nonsense must not fill the log.
+_SECONDS_BETWEEN_WARNINGS = 60.0
+
+
+class Platform:
+    """The connection of one algorithm instance to the hub.
+
+    Made without arguments it takes what the hub has put into the environment, connects in the background, and comes
+    back by itself when the broker was away. Use it in a `with` statement, or call `close()` at the end. Thread-safe.
+
+    In the main thread it also sees to SIGTERM, by which the hub stops an algorithm, unless the program has set a
+    handler of its own: the iterations over readings end. If there is none, the program exits with status 0.
+
+    `queue_size` is how many readings wait in each iterator before the oldest are dropped.
+    """
+
+    def __init__(self, settings: Optional[Settings] = None, *, queue_size: int = 1000) -> None:
+        if queue_size < 1:
+            raise ValueError("queue_size must be at least 1")
+        self._settings = settings or Settings.from_environment()
+        self._queue_size = queue_size
+        # Guards the binding and what follows from it; never held while something waits for the broker.
+        self._changed = threading.Condition()
+        self._binding: Optional[Binding] = None
+        self._data_topics: dict[str, list[Sensor]] = {}
+        self._reply_topics: frozenset[str] = frozenset()
+        # Replaced as a whole, because stop() reads it in a signal handler.
+        self._streams: tuple[weakref.ref[ReadingStream], ...] = ()
+        self._stopping = False
+        self._closed = False
+        self._repeats = Repeats()
+        self._next_warning = 0.0
+        self._dropped = 0
+        self._malformed = 0
+        self._repeated = 0
+        self._callbacks = BindingCallbacks()
+        self._connection = Connection(self._settings, self._received, self._undelivered)
+        self._calls = Calls(self._connection)
+        self._connection.subscriptions.add([self._settings.binding_topic])
+        self._connection.start()
+        termination.watch(self)
+
+    def __enter__(self) -> Platform:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all iterations and calls, sends what was published, and disconnects. A second time does nothing."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._changed.notify_all()
+        for stream in self._open_streams():
+            stream.end()
+        termination.unwatch(self)
+        self._calls.close()
+        self._callbacks.close()
+        self._connection.close()
+
+    def stop(self) -> bool:
+        """Ends all iterations over readings, and returns True if this call ended any. Allowed in a signal handler.
+
+        Taking a reading after that raises SystemExit with status 0.
+        """
+        first = not self._stopping
+        self._stopping = True
+        streams = self._open_streams()
+        for stream in streams:
+            stream.stop(told=False)
+        return first and bool(streams)
+
+    # Who this is
+
+    @property
+    def instance(self) -> str:
+        """The id of the algorithm instance."""
+        return self._settings.instance
+
+    @property
+    def app(self) -> str:
+        """The id of the app."""
+        return self._settings.app
+
+    @property
+    def stopping(self) -> bool:
+        """True once the program is to end: for a loop of one's own, `while not platform.stopping`."""
+        return self._stopping or self._closed
+
+    # Binding
+
+    @property
+    def binding(self) -> Optional[Binding]:
+        """The binding as it is now; None before the first has arrived and after the instance was stopped."""
+        return self._binding
+
+    def wait_for_binding(self, timeout: Optional[float] = _BINDING_SECONDS) -> Binding:
+        """The binding, waiting for it if need be; raises `BindingTimeout` after `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._binding is not None or self._closed, timeout)
+            self._refuse_when_closed()
+            if self._binding is not None:
+                return self._binding
+        raise BindingTimeout(
+            self._connection.problem
+            or f"no binding for '{self.instance}' within {timeout:g} s: is it deployed on hub '{self._settings.hub}'?"
+        )
+
+    def sensors(self, index: int, timeout: Optional[float] = _BINDING_SECONDS) -> tuple[Sensor, ...]:
+        """The sensors that are bound at a position; waits for the binding as `wait_for_binding` does."""
+        return self.wait_for_binding(timeout).position(index).sensors
+
+    def on_binding_change(self, callback: Callable[[Binding], None]) -> None:
+        """Has `callback` called with the current binding, if there is one, and then with each new one.
+
+        It is called in a thread of the library. What it raises goes to the log.
+        """
+        with self._changed:
+            self._refuse_when_closed()
+            self._callbacks.add(callback, self._binding)
+
+    # Readings
+
+    def readings(self, *indexes: int, timeout: Optional[float] = None) -> ReadingStream:
+        """An iterator over the readings of these positions, or of all positions if none is named.
+
+        It follows the binding: when a sensor comes or goes, so do its readings. It ends when the platform is closed or
+        the program is to stop. With `timeout` it also ends when no reading has come for so many seconds; the same
+        iterator can then be used again, and what came in between is not lost.
+
+        A program that has been told to stop and asks for readings once more gets SystemExit with status 0.
+
+        A position that does not exist raises `LookupError`, at the latest when the binding has arrived.
+        """
+        stream = ReadingStream(indexes, timeout, self._queue_size, self._update_data_topics)
+        with self._changed:
+            self._refuse_when_closed()
+            if self._binding is not None:
+                stream.check(self._binding)
+            self._streams = (*self._live_references(), weakref.ref(stream))
+            if self._stopping:
+                stream.stop(told=True)
+            self._update_data_topics()
+        return stream
+
+    def run(self, on_reading: Callable[[Reading], Any], *indexes: int) -> None:
+        """Calls `on_reading` with each reading of these positions, or of all, until the program is to stop."""
+        for reading in self.readings(*indexes):
+            on_reading(reading)
+
+    @property
+    def dropped(self) -> int:
+        """How many readings were dropped because an iterator's queue was full."""
+        return self._dropped
+
+    @property
+    def malformed(self) -> int:
+        """How many readings were passed over because they are not what their sensor's type says."""
+        return self._malformed
+
+    @property
+    def repeated(self) -> int:
+        """How many readings were passed over because a driver had sent them before."""
+        return self._repeated
+
+    # Control
+
+    def call(
+        self,
+        index_or_sensor_id: Union[int, str],
+        function: str,
+        positional: Mapping[str, Any] = _NO_PARAMS,
+        /,
+        *,
+        timeout: float = _CALL_SECONDS,
+        **params: Any,
+    ) -> ControlReply:
+        """Calls a control function and waits for the driver's reply: `platform.call(0, "set_light", on=True)`.
+
+        A position means its first sensor. A parameter that is itself called `timeout` goes into a dictionary:
+        `platform.call(0, "arm", {"timeout": 5})`. The `timeout` is in seconds and holds for everything, from waiting
+        for the binding on.
+
+        Raises `ControlRefused`, `ControlFailed`, `ControlTimeout` or `ControlUndelivered`, all of them `ControlError`;
+        `LookupError` for a sensor that is not bound; `BindingTimeout` if there is no binding yet.
+        """
+        deadline = time.monotonic() + timeout
+        sensor = self.wait_for_binding(timeout).sensor(index_or_sensor_id)
+        return self._calls.perform(sensor, function, {**positional, **params}, max(0.0, deadline - time.monotonic()))
+
+    def send(
+        self,
+        index_or_sensor_id: Union[int, str],
+        function: str,
+        positional: Mapping[str, Any] = _NO_PARAMS,
+        /,
+        *,
+        timeout: float = _CALL_SECONDS,
+        **params: Any,
+    ) -> None:
+        """Like `call`, but does not wait for the reply; whether the call was carried out stays unknown.
+
+        The driver does not get it later than about `timeout` seconds from now.
+        """
+        sensor = self.wait_for_binding(timeout).sensor(index_or_sensor_id)
+        self._calls.send(sensor, function, {**positional, **params}, timeout)
+
+    # Page
+
+    def publish_page(self, content: Any) -> bool:
+        """Publishes what the app's page is to show: anything that JSON can say. Does not wait.
+
+        Through an outage up to 1000 messages are kept and sent later. Returns False if this one had to be dropped
+        because so many wait already.
+        """
+        payload = json.dumps(content, allow_nan=False).encode()
+        if self._closed:
+            raise PlatformClosed("the platform is closed")
+        return self._connection.publish(self._settings.page_topic, payload)
+
+    # What comes from the broker, in the network thread
+
+    def _received(self, topic: str, payload: bytes) -> None:
+        if topic == self._settings.binding_topic:
+            self._binding_received(payload)
+        elif topic in self._reply_topics:
+            self._calls.replied(topic, payload)
+        else:
+            self._data_received(topic, payload)
+
+    def _undelivered(self, number: int, reason: str) -> None:
+        self._calls.undelivered(number, reason)
+
+    def _binding_received(self, payload: bytes) -> None:
+        binding: Optional[Binding] = None
+        if payload:
+            try:
+                binding = Binding.parse(payload)
+            except ValueError as error:
+                _log.warning("the binding stays as it is: %s", error)
+                return
+        with self._changed:
+            # A broker that lost its latest state may come back with an older document; after a reconnect the same
+            # one comes again.
+            if binding is not None and self._binding is not None and binding.version <= self._binding.version:
+                return
+            self._binding = binding
+            self._adopt(binding)
+            if binding is not None:
+                self._callbacks.binding_changed(binding)
+            self._changed.notify_all()
+
+    def _adopt(self, binding: Optional[Binding]) -> None:
+        sensors = binding.sensors if binding is not None else ()
+        replies = frozenset(sensor.reply_topic for sensor in sensors if sensor.reply_topic is not None)
+        self._connection.subscriptions.remove(self._reply_topics - replies)
+        self._reply_topics = replies
+        self._repeats.keep_only(sensor.id for sensor in sensors)
+        if binding is not None:
+            for stream in self._open_streams():
+                try:
+                    stream.check(binding)
+                except LookupError as error:
+                    stream.end(error)
+        self._update_data_topics()
+
+    def _data_received(self, topic: str, payload: bytes) -> None:
+        received = time.time_ns() // 1000
+        streams = self._open_streams()
+        sensors = self._data_topics.get(topic, [])
+        if not any(stream.wants(sensor) for stream in streams for sensor in sensors):
+            # An iterator that was left without close() is found out here.
+            self._update_data_topics()
+            return
+        # A sensor that is bound at two positions gives a reading for each.
+        first, *others = sensors
+        for reading in decode(payload, first, received, lambda reason: self._malformed_reading(first, reason)):
+            if self._repeats.is_repeat(reading):
+                self._repeated += 1
+                continue
+            for sensor in (first, *others):
+                one = Reading(sensor, reading.t, reading.boot, reading.seq, reading.values)
+                self._dropped += sum(stream.put(one) for stream in streams if stream.wants(sensor))
+
+    def _malformed_reading(self, sensor: Sensor, reason: str) -> None:
+        self._malformed += 1
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + _SECONDS_BETWEEN_WARNINGS
+            _log.warning("malformed reading of sensor '%s' passed over: %s (%d so far)", sensor.id, reason, self._malformed)
+
+    # Subscriptions to data
+
+    def _update_data_topics(self) -> None:
+        with self._changed:
+            streams = self._open_streams()
+            wanted: dict[str, list[Sensor]] = {}
+            for sensor in self._binding.sensors if self._binding is not None else ():
+                if any(stream.wants(sensor) for stream in streams):
+                    wanted.setdefault(sensor.data_topic, []).append(sensor)
+            old = [topic for topic in self._data_topics if topic not in wanted]
+            self._data_topics = wanted
+            if not self._closed:
+                self._connection.subscriptions.remove(old)
+                self._connection.subscriptions.add(wanted)
+
+    def _live_references(self) -> tuple[weakref.ref[ReadingStream], ...]:
+        return tuple(reference for reference in self._streams if _is_open(reference()))
+
+    def _open_streams(self) -> list[ReadingStream]:
+        streams = (reference() for reference in self._streams)
+        return [stream for stream in streams if stream is not None and stream.is_open]
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise PlatformClosed("the platform is closed")
+
+
+def _is_open(stream: Optional[ReadingStream]) -> bool:
+    return stream is not None and stream.is_open
