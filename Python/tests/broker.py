@@ -14,8 +14,8 @@ INSTANCE, APP = "bus-lightControl-1", "bus"
 PASSWORDS = {"hub.main": "hub-password", f"algorithm.{INSTANCE}": "algorithm-password"}
 SENSORS = ("lux-1", "lux-2", "gps-1", "bio-1", "machine-1", "thermometer-1")
 
-# What docs/topics.md lets an algorithm do, and nothing else. That of a sensor is left out of what is bound, so that a
-# test can see what a refusal looks like.
+# What docs/topics.md lets an algorithm do with these sensors, and nothing else: a test that binds another one sees what
+# a refusal looks like.
 _RIGHTS = f"""\
 user hub.main
 topic readwrite sensorhub/main/#
@@ -98,6 +98,10 @@ class Broker:
         """Has it answer nothing, while connections stay open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         assert self._process is not None

@@ -73,7 +73,7 @@ class Binding:
 
     @property
     def sensors(self) -> tuple[Sensor, ...]:
-        """The sensors of all positions. One that is bound at two positions is there twice."""
+        """The sensors of all positions, in order."""
         return tuple(sensor for position in self.positions for sensor in position.sensors)
 
     def position(self, index: int) -> Position:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-import threading
 from typing import Any, Callable, Optional
 
 from paho.mqtt.client import (
@@ -89,6 +88,7 @@ class Connection:
     def close(self) -> None:
         """Sends what still waits, for at most two seconds, and disconnects."""
         self._closing = True
+        self.subscriptions.close()
         if self._last_publication is not None and not self._problem:
             try:
                 self._last_publication.wait_for_publish(_FLUSH_SECONDS)
@@ -128,10 +128,11 @@ class Connection:
             self._report(str(reason))
             return
         # paho sends again what was not acknowledged before the connection was lost. Right for a page, wrong for a
-        # call: its caller has given up, and a door must not open minutes after it was asked to.
+        # call, which is a message with an expiry: its caller has given up, and a door must not open minutes after it
+        # was asked to.
         for message in _drop_unacknowledged(client):
             if message.properties is None:
-                client.publish(message.topic, message.payload, qos=1)
+                self._last_publication = client.publish(message.topic, message.payload, qos=1)
         self._problem = ""
         self.subscriptions.connected()
         _log.info("connected to the broker %s", self._settings.broker)
@@ -140,7 +141,12 @@ class Connection:
         self._report("it cannot be reached")
 
     def _disconnected(
-        self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Optional[Properties]
+        self,
+        client: Client,
+        userdata: Any,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Optional[Properties],
     ) -> None:
         self.subscriptions.disconnected()
         if not self._closing and not self._problem:

@@ -70,14 +70,16 @@ class Calls:
         call_id, payload, control, reply_topic = _prepare(sensor, function, params)
         self._connection.subscriptions.add([reply_topic])
         # Without the subscription the reply could come before anyone listens for it.
-        if not self._connection.subscriptions.wait_until_active(reply_topic, timeout):
-            reason = self._connection.problem or f"the broker did not confirm the subscription to {reply_topic}"
-            raise ControlUndelivered(sensor.id, function, reason)
+        subscribed = self._connection.subscriptions.wait_until_active(reply_topic, timeout)
         waiting: _Waiting = queue.SimpleQueue()
         with self._lock:
             if self._closed:
                 raise PlatformClosed("the platform is closed")
-            self._by_id[reply_topic, call_id] = waiting
+            if subscribed:
+                self._by_id[reply_topic, call_id] = waiting
+        if not subscribed:
+            reason = self._connection.problem or f"the broker did not confirm the subscription to {reply_topic}"
+            raise ControlUndelivered(sensor.id, function, reason)
         number: Optional[int] = None
         try:
             started = time.monotonic()
@@ -90,7 +92,7 @@ class Calls:
             try:
                 outcome = waiting.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                reason = self._connection.problem or f"the driver did not answer within {timeout:.3g} s"
+                reason = self._connection.problem or f"the driver did not answer within {timeout:.1f} s"
                 raise ControlTimeout(sensor.id, function, reason) from None
         finally:
             with self._lock:

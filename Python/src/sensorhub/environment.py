@@ -71,7 +71,7 @@ class Settings:
 
 def _explain(missing: list[str]) -> str:
     verb = "is" if len(missing) == 1 else "are"
-    needed = "\n".join(f"    export {name}=…   # {meaning}" for name, meaning in _VARIABLES.items() if name in missing)
+    needed = "\n".join(f"    export {name}=…   # {_VARIABLES[name]}" for name in missing)
     return (
         f"{', '.join(missing)} {verb} not set in the environment. This program is meant to be started by the hub, "
         "which sets what is needed: sensorhub deploy FILE. To try it by hand, set before you start it:\n"

@@ -6,7 +6,6 @@ import json
 import logging
 import threading
 import time
-import weakref
 from typing import Any, Callable, Mapping, Optional, Union
 
 from . import termination
@@ -16,16 +15,14 @@ from .connection import Connection
 from .control import Calls, ControlReply
 from .environment import Settings
 from .errors import BindingTimeout, PlatformClosed
-from .reading import Reading, decode
-from .repeats import Repeats
+from .feed import Feed
+from .reading import Reading
 from .stream import ReadingStream
 
 _log = logging.getLogger("sensorhub")
 _BINDING_SECONDS = 30.0
 _CALL_SECONDS = 10.0
 _NO_PARAMS: Mapping[str, Any] = {}
-#: A sensor that sends nothing but nonsense must not fill the log.
-_SECONDS_BETWEEN_WARNINGS = 60.0
 
 
 class Platform:
@@ -44,24 +41,15 @@ class Platform:
         if queue_size < 1:
             raise ValueError("queue_size must be at least 1")
         self._settings = settings or Settings.from_environment()
-        self._queue_size = queue_size
-        # Guards the binding and what follows from it; never held while something waits for the broker.
+        # Guards the binding; never held while something waits for the broker.
         self._changed = threading.Condition()
         self._binding: Optional[Binding] = None
-        self._data_topics: dict[str, list[Sensor]] = {}
         self._reply_topics: frozenset[str] = frozenset()
-        # Replaced as a whole, because stop() reads it in a signal handler.
-        self._streams: tuple[weakref.ref[ReadingStream], ...] = ()
-        self._stopping = False
         self._closed = False
-        self._repeats = Repeats()
-        self._next_warning = 0.0
-        self._dropped = 0
-        self._malformed = 0
-        self._repeated = 0
         self._callbacks = BindingCallbacks()
         self._connection = Connection(self._settings, self._received, self._undelivered)
         self._calls = Calls(self._connection)
+        self._feed = Feed(self._connection.subscriptions, queue_size)
         self._connection.subscriptions.add([self._settings.binding_topic])
         self._connection.start()
         termination.watch(self)
@@ -79,8 +67,7 @@ class Platform:
                 return
             self._closed = True
             self._changed.notify_all()
-        for stream in self._open_streams():
-            stream.end()
+        self._feed.close()
         termination.unwatch(self)
         self._calls.close()
         self._callbacks.close()
@@ -91,12 +78,7 @@ class Platform:
 
         Taking a reading after that raises SystemExit with status 0.
         """
-        first = not self._stopping
-        self._stopping = True
-        streams = self._open_streams()
-        for stream in streams:
-            stream.stop(told=False)
-        return first and bool(streams)
+        return self._feed.stop()
 
     # Who this is
 
@@ -113,7 +95,7 @@ class Platform:
     @property
     def stopping(self) -> bool:
         """True once the program is to end: for a loop of one's own, `while not platform.stopping`."""
-        return self._stopping or self._closed
+        return self._feed.stopping or self._closed
 
     # Binding
 
@@ -160,16 +142,7 @@ class Platform:
 
         A position that does not exist raises `LookupError`, at the latest when the binding has arrived.
         """
-        stream = ReadingStream(indexes, timeout, self._queue_size, self._update_data_topics)
-        with self._changed:
-            self._refuse_when_closed()
-            if self._binding is not None:
-                stream.check(self._binding)
-            self._streams = (*self._live_references(), weakref.ref(stream))
-            if self._stopping:
-                stream.stop(told=True)
-            self._update_data_topics()
-        return stream
+        return self._feed.open(indexes, timeout)
 
     def run(self, on_reading: Callable[[Reading], Any], *indexes: int) -> None:
         """Calls `on_reading` with each reading of these positions, or of all, until the program is to stop."""
@@ -179,17 +152,17 @@ class Platform:
     @property
     def dropped(self) -> int:
         """How many readings were dropped because an iterator's queue was full."""
-        return self._dropped
+        return self._feed.dropped
 
     @property
     def malformed(self) -> int:
         """How many readings were passed over because they are not what their sensor's type says."""
-        return self._malformed
+        return self._feed.malformed
 
     @property
     def repeated(self) -> int:
         """How many readings were passed over because a driver had sent them before."""
-        return self._repeated
+        return self._feed.repeated
 
     # Control
 
@@ -254,7 +227,7 @@ class Platform:
         elif topic in self._reply_topics:
             self._calls.replied(topic, payload)
         else:
-            self._data_received(topic, payload)
+            self._feed.received(topic, payload)
 
     def _undelivered(self, number: int, reason: str) -> None:
         self._calls.undelivered(number, reason)
@@ -273,76 +246,15 @@ class Platform:
             if binding is not None and self._binding is not None and binding.version <= self._binding.version:
                 return
             self._binding = binding
-            self._adopt(binding)
+            sensors = binding.sensors if binding is not None else ()
+            replies = frozenset(sensor.reply_topic for sensor in sensors if sensor.reply_topic is not None)
+            self._connection.subscriptions.remove(self._reply_topics - replies)
+            self._reply_topics = replies
+            self._feed.adopt(binding)
             if binding is not None:
                 self._callbacks.binding_changed(binding)
             self._changed.notify_all()
 
-    def _adopt(self, binding: Optional[Binding]) -> None:
-        sensors = binding.sensors if binding is not None else ()
-        replies = frozenset(sensor.reply_topic for sensor in sensors if sensor.reply_topic is not None)
-        self._connection.subscriptions.remove(self._reply_topics - replies)
-        self._reply_topics = replies
-        self._repeats.keep_only(sensor.id for sensor in sensors)
-        if binding is not None:
-            for stream in self._open_streams():
-                try:
-                    stream.check(binding)
-                except LookupError as error:
-                    stream.end(error)
-        self._update_data_topics()
-
-    def _data_received(self, topic: str, payload: bytes) -> None:
-        received = time.time_ns() // 1000
-        streams = self._open_streams()
-        sensors = self._data_topics.get(topic, [])
-        if not any(stream.wants(sensor) for stream in streams for sensor in sensors):
-            # An iterator that was left without close() is found out here.
-            self._update_data_topics()
-            return
-        # A sensor that is bound at two positions gives a reading for each.
-        first, *others = sensors
-        for reading in decode(payload, first, received, lambda reason: self._malformed_reading(first, reason)):
-            if self._repeats.is_repeat(reading):
-                self._repeated += 1
-                continue
-            for sensor in (first, *others):
-                one = Reading(sensor, reading.t, reading.boot, reading.seq, reading.values)
-                self._dropped += sum(stream.put(one) for stream in streams if stream.wants(sensor))
-
-    def _malformed_reading(self, sensor: Sensor, reason: str) -> None:
-        self._malformed += 1
-        now = time.monotonic()
-        if now >= self._next_warning:
-            self._next_warning = now + _SECONDS_BETWEEN_WARNINGS
-            _log.warning("malformed reading of sensor '%s' passed over: %s (%d so far)", sensor.id, reason, self._malformed)
-
-    # Subscriptions to data
-
-    def _update_data_topics(self) -> None:
-        with self._changed:
-            streams = self._open_streams()
-            wanted: dict[str, list[Sensor]] = {}
-            for sensor in self._binding.sensors if self._binding is not None else ():
-                if any(stream.wants(sensor) for stream in streams):
-                    wanted.setdefault(sensor.data_topic, []).append(sensor)
-            old = [topic for topic in self._data_topics if topic not in wanted]
-            self._data_topics = wanted
-            if not self._closed:
-                self._connection.subscriptions.remove(old)
-                self._connection.subscriptions.add(wanted)
-
-    def _live_references(self) -> tuple[weakref.ref[ReadingStream], ...]:
-        return tuple(reference for reference in self._streams if _is_open(reference()))
-
-    def _open_streams(self) -> list[ReadingStream]:
-        streams = (reference() for reference in self._streams)
-        return [stream for stream in streams if stream is not None and stream.is_open]
-
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise PlatformClosed("the platform is closed")
-
-
-def _is_open(stream: Optional[ReadingStream]) -> bool:
-    return stream is not None and stream.is_open

@@ -10,8 +10,9 @@ from typing import Any, Callable, Mapping, NoReturn, Optional
 from .binding import Sensor
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-#: The last microsecond of the year 9999, beyond which `datetime` cannot go.
-_LATEST = 253_402_300_799_999_999
+#: 1970 to 2100 in microseconds, as the hub has it; what lies outside is no time but a mistake.
+_TIMES = range(4_102_444_800_000_000 + 1)
+_ENVELOPE = {"t", "boot", "seq", "v"}
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -45,7 +46,10 @@ class Reading:
         return _EPOCH + timedelta(microseconds=self.t)
 
     def __getitem__(self, name: str) -> Any:
-        """The value of a field, or None where the sensor gave none; raises `KeyError` for a field that is not in the type."""
+        """The value of a field, or None where the sensor gave none.
+
+        Raises `KeyError` for a field that the type does not have.
+        """
         try:
             return self.values[name]
         except KeyError:
@@ -62,7 +66,8 @@ def decode(payload: bytes, sensor: Sensor, received: int, malformed: Callable[[s
     """Reads one message of a data topic, in any of its three forms.
 
     `received` is the time of receipt in microseconds since 1970. `malformed` is called with the reason for each
-    reading that is not what the sensor's type says; the others of the same message are returned.
+    reading that is not what the sensor's type says; the others of the same message are returned. What is malformed
+    here is what the hub would not store either, so an algorithm works with the readings that are in the database.
     """
     try:
         document = json.loads(payload.decode(), parse_constant=_no_constant)
@@ -70,10 +75,9 @@ def decode(payload: bytes, sensor: Sensor, received: int, malformed: Callable[[s
         malformed(f"not JSON: {error or type(error).__name__}")
         return []
     readings = []
-    in_array = isinstance(document, list)
-    for item in document if in_array else [document]:
+    for item in document if isinstance(document, list) else [document]:
         try:
-            readings.append(_reading(item, sensor, received, bare_allowed=not in_array))
+            readings.append(_reading(item, sensor, received))
         except ValueError as error:
             malformed(str(error))
     return readings
@@ -84,16 +88,16 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _reading(item: Any, sensor: Sensor, received: int, bare_allowed: bool) -> Reading:
+def _reading(item: Any, sensor: Sensor, received: int) -> Reading:
     if not isinstance(item, dict):
         raise ValueError("a reading must be an object")
     if isinstance(item.get("v"), dict):
-        t = _number(item, "t", range(_LATEST + 1))
+        if not item.keys() <= _ENVELOPE:
+            raise ValueError("a reading has 't', 'boot', 'seq' and 'v', and no other key")
+        t = _number(item, "t", _TIMES)
         boot = _number(item, "boot", range(_INT64.stop))
         seq = _number(item, "seq", range(_INT64.stop))
         return Reading(sensor, t, boot, seq, _values(item["v"], sensor))
-    if not bare_allowed:
-        raise ValueError("a reading in an array needs the key 'v' with an object")
     return Reading(sensor, received, None, None, _values(item, sensor))
 
 
@@ -108,7 +112,10 @@ def _values(given: Mapping[str, Any], sensor: Sensor) -> dict[str, Any]:
     for name in given:
         if name not in sensor.fields:
             raise ValueError(f"type '{sensor.sensor_type}' has no field '{name[:80]}'")
-    return {name: _value(name, given.get(name), field_type) for name, field_type in sensor.fields.items()}
+    values = {name: _value(name, given.get(name), field_type) for name, field_type in sensor.fields.items()}
+    if all(value is None for value in values.values()):
+        raise ValueError("there is no value in it")
+    return values
 
 
 def _value(name: str, value: Any, field_type: str) -> Any:
@@ -138,7 +145,8 @@ def _is_text(value: str) -> bool:
         value.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    # The database has no text with NUL in it.
+    return "\0" not in value
 
 
 def _finite(name: str, value: float) -> float:

@@ -22,6 +22,7 @@ class Subscriptions:
         self._client = client
         self._changed = threading.Condition()
         self._online = False
+        self._closed = False
         # Dictionaries without values, for their order.
         self._wanted: dict[str, None] = {}
         self._asked: dict[int, list[str]] = {}
@@ -48,7 +49,14 @@ class Subscriptions:
     def wait_until_active(self, topic: str, timeout: float) -> bool:
         """Waits until the broker has confirmed a subscription; False if it did not within `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: topic in self._active, timeout)
+            self._changed.wait_for(lambda: topic in self._active or self._closed, timeout)
+            return topic in self._active
+
+    def close(self) -> None:
+        """Lets go of whoever waits."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     # What follows is called by the connection.
 
