@@ -29,16 +29,17 @@ let package = Package(
         .target(name: "SimdJSON", dependencies: ["CShims"]),
         .target(name: "HubModel", dependencies: ["CShims", "SimdJSON"]),
         .target(name: "Archive", dependencies: ["CArchive", "HubModel"]),
-        .target(name: "MQTT", dependencies: ["CMosquitto"]),
+        .target(name: "MQTT", dependencies: ["CMosquitto", "HubModel"]),
         .target(name: "Postgres", dependencies: ["CPQ"]),
         .target(
             name: "Watch",
             dependencies: [
+                "HubModel", "SimdJSON",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
 
-        .target(name: "SensorKit", dependencies: ["HubModel", "MQTT"]),
+        .target(name: "SensorKit", dependencies: ["HubModel", "MQTT", "SimdJSON"]),
         .target(name: "PlatformLib", dependencies: ["HubModel", "MQTT"]),
         .target(
             name: "Drivers", dependencies: ["SensorKit"], path: "Drivers",
@@ -53,28 +54,48 @@ let package = Package(
         .target(
             name: "Agent",
             dependencies: [
-                "Archive", "HubModel", "MQTT", "Watch",
+                "Archive", "HubModel", "MQTT", "SimdJSON", "Watch",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
             name: "Embedded",
             dependencies: [
-                "Hub", "Postgres", "Watch",
+                "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON", "Watch",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ]),
 
         .executableTarget(
             name: "sensorhub",
             dependencies: [
-                "Agent", "Embedded", "Hub",
+                "Agent", "Archive", "Embedded", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
         .executableTarget(name: "sensor-driver", dependencies: ["Drivers", "SensorKit"]),
 
-        .testTarget(name: "HubModelTests", dependencies: ["HubModel"]),
-    ],
+        .testTarget(
+            name: "AgentTests",
+            dependencies: [
+                "Agent", "Archive", "HubModel", "MQTT", "SimdJSON", "Watch",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(name: "EmbeddedTests", dependencies: ["Embedded", "HubModel", "MQTT", "Postgres", "SimdJSON"]),
+        .testTarget(name: "ArchiveTests", dependencies: ["Archive", "CArchive"]),
+        .testTarget(name: "HubModelTests", dependencies: ["HubModel", "SimdJSON"]),
+        .testTarget(name: "HubTests", dependencies: ["Hub", "HubModel", "SimdJSON"]),
+        .testTarget(name: "SimdJSONTests", dependencies: ["SimdJSON"]),
+        .testTarget(name: "SensorKitTests", dependencies: ["HubModel", "MQTT", "SensorKit"]),
+        .testTarget(name: "WatchTests", dependencies: ["HubModel", "Watch"]),
+    ]
+        + drivers.map { driver in
+            .testTarget(
+                name: "\(driver)DriverTests", dependencies: ["Drivers", "SensorKit"], path: "Drivers/\(driver)/Tests")
+        },
     cxxLanguageStandard: .cxx17
 )

@@ -38,7 +38,8 @@ public struct ProgramID: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    init(_ reader: DocumentReader) throws(ValidationError) {
+    /// Reads `{"program": kind, "id"}` of a report or plan.
+    public init(_ reader: DocumentReader) throws(ValidationError) {
         let word = try reader.required("program")
         guard let kind = Kind(rawValue: try word.string()) else { throw word.error("is no kind of program") }
         self.kind = kind

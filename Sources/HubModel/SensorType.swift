@@ -76,8 +76,11 @@ public struct SensorType: Sendable, Hashable {
         self.functions = functions
     }
 
-    /// Names that a reading's table needs for itself.
-    public static let reservedFieldNames = ["instance_id", "event_time", "boot", "seq", "received_at"]
+    /// Names that a reading's table and view need for themselves, and PostgreSQL's system columns.
+    public static let reservedFieldNames = [
+        "instance_id", "event_time", "boot", "seq", "received_at", "sensor", "attributes",
+        "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid",
+    ]
 
     /// PostgreSQL allows 1,600 columns; a sensor that needs more than this is several sensors.
     public static let maximumFields = 500

@@ -1,5 +1,6 @@
 import CMosquitto
 import Glibc
+import HubModel
 import Synchronization
 
 /// A connection to the broker that keeps itself up: a thread of its own reads and writes, connects again with back-off
@@ -24,20 +25,14 @@ public final class Client: Sendable {
 
     private let mosquitto: Mosquitto
     private let state = Mutex(State())
-    private let wake: Int32
+    private let wake = WakeUp()
     private let handler: @Sendable (Event) -> Void
 
     /// - Parameter handler: called on the client's own thread, one event at a time; it must not block for long.
     public init(_ configuration: ClientConfiguration, handler: @escaping @Sendable (Event) -> Void) {
         mosquitto = Mosquitto(configuration)
         self.handler = handler
-        wake = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
-        precondition(wake >= 0, "no event descriptor: \(String(cString: strerror(errno)))")
         mosquitto.setDelegate(self)
-    }
-
-    deinit {
-        close(wake)
     }
 
     /// Starts the thread, which connects as soon as the broker can be reached.
@@ -56,7 +51,7 @@ public final class Client: Sendable {
             defer { state.thread = nil }
             return state.thread
         }
-        signal()
+        wake.signal()
         if let thread { pthread_join(thread, nil) }
     }
 
@@ -69,7 +64,7 @@ public final class Client: Sendable {
             return state.isConnected
         }
         if isConnected { filters.forEach { try? mosquitto.subscribe($0) } }
-        signal()
+        wake.signal()
     }
 
     public func unsubscribe(_ filters: String...) {
@@ -78,7 +73,7 @@ public final class Client: Sendable {
             return state.isConnected
         }
         if isConnected { filters.forEach { try? mosquitto.unsubscribe($0) } }
-        signal()
+        wake.signal()
     }
 
     /// Hands a message to the broker.
@@ -89,16 +84,11 @@ public final class Client: Sendable {
     public func publish(_ message: OutgoingMessage) throws(MQTTError) -> Int32 {
         guard isConnected else { throw MQTTError(.noConnection, "no connection to the broker") }
         let id = try mosquitto.publish(message)
-        signal()
+        wake.signal()
         return id
     }
 
     // MARK: The thread
-
-    private func signal() {
-        var one: UInt64 = 1
-        _ = write(wake, &one, 8)
-    }
 
     private var isStopping: Bool { state.withLock { $0.isStopping } }
 
@@ -143,13 +133,10 @@ public final class Client: Sendable {
         guard socket >= 0 else { throw MQTTError(.noConnection, "connection lost") }
         var descriptors = [
             pollfd(fd: socket, events: Int16(POLLIN | (mosquitto.wantsWrite ? POLLOUT : 0)), revents: 0),
-            pollfd(fd: wake, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         poll(&descriptors, 2, timeoutMilliseconds)
-        if descriptors[1].revents != 0 {
-            var count: UInt64 = 0
-            _ = read(wake, &count, 8)
-        }
+        if descriptors[1].revents != 0 { wake.reset() }
         if descriptors[0].revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 { try mosquitto.readPackets() }
         if mosquitto.wantsWrite { try mosquitto.writePackets() }
         try mosquitto.keepAlive()
@@ -167,13 +154,7 @@ public final class Client: Sendable {
     /// Waits, but not beyond `stop`.
     private func wait(_ duration: Duration) {
         let deadline = ContinuousClock.now + duration
-        while !isStopping, ContinuousClock.now < deadline {
-            let left = (deadline - ContinuousClock.now) / .milliseconds(1)
-            var descriptor = pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
-            poll(&descriptor, 1, Int32(max(1, left)))
-            var count: UInt64 = 0
-            _ = read(wake, &count, 8)
-        }
+        while !isStopping, ContinuousClock.now < deadline { wake.wait(deadline - .now) }
     }
 }
 

@@ -1,7 +1,7 @@
-import Glibc
+public import Glibc
 
 /// Starts a thread that runs `body`; to be joined.
-func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
+public func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
     final class Start {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }

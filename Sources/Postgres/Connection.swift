@@ -11,9 +11,8 @@ public final class Connection {
     public init(_ target: String) throws(PostgresError) {
         handle = PQconnectdb(target)
         guard PQstatus(handle) == CONNECTION_OK else {
-            let error = PostgresError(connection: handle)
-            PQfinish(handle)
-            throw error
+            // `deinit` runs after this as well, and frees the handle.
+            throw PostgresError(connection: handle)
         }
         PQsetNoticeProcessor(handle, { _, _ in }, nil)
     }

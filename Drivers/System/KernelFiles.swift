@@ -1,0 +1,99 @@
+import SensorKit
+
+/// What the kernel says under /proc and /sys. Where it says nothing, or nothing that makes sense, a value is nil.
+struct KernelFiles {
+    /// Stands before /proc and /sys; for tests.
+    var root = ""
+
+    /// `/proc/stat`; its first line is enough.
+    func cpuTimes() -> CPUTimes? { text("/proc/stat", limit: 512).flatMap(CPUTimes.init(stat:)) }
+
+    func load1Minute() -> Double? { text("/proc/loadavg").flatMap(Self.firstNumber) }
+
+    func uptimeSeconds() -> Double? { text("/proc/uptime").flatMap(Self.firstNumber) }
+
+    func memory() -> Memory? { text("/proc/meminfo").flatMap(Memory.init(meminfo:)) }
+
+    /// The highest of the machine's temperatures.
+    func hottestCelsius() -> Double? {
+        let zones = File.names(in: root + "/sys/class/thermal").filter { $0.hasPrefix("thermal_zone") }
+            .map { "/sys/class/thermal/\($0)/temp" }
+        let chips = File.names(in: root + "/sys/class/hwmon").flatMap { chip in
+            File.names(in: "\(root)/sys/class/hwmon/\(chip)").filter(Self.isTemperatureInput)
+                .map { "/sys/class/hwmon/\(chip)/\($0)" }
+        }
+        return (zones + chips).compactMap { text($0).flatMap(Self.celsius) }.max()
+    }
+
+    private func text(_ path: String, limit: Int = 1 << 14) -> String? {
+        try? File.text(of: root + path, limit: limit)
+    }
+
+    // MARK: Reading the texts
+
+    /// `temp1_input`, `temp2_input` …
+    static func isTemperatureInput(_ name: String) -> Bool {
+        name.hasPrefix("temp") && name.hasSuffix("_input")
+    }
+
+    /// The first of several numbers in a line, as in /proc/loadavg and /proc/uptime.
+    static func firstNumber(_ text: String) -> Double? {
+        text.split { $0 == " " || $0 == "\n" }.first.flatMap { Double($0) }.flatMap { $0.isFinite ? $0 : nil }
+    }
+
+    /// From thousandths of a degree. Drivers in the kernel that have no value give one that cannot be, as -274000.
+    static func celsius(_ text: String) -> Double? {
+        let milli = text.split(separator: "\n").first.flatMap { Int64($0) }
+        return milli.flatMap { $0 > -273_150 ? Double($0) / 1_000 : nil }
+    }
+}
+
+/// How long the processors of the machine have been doing what since it was started, in ticks (proc_stat(5)).
+struct CPUTimes: Hashable {
+    let total: Int64
+    let idle: Int64
+
+    /// From the line `cpu  user nice system idle iowait irq softirq steal guest guest_nice`. Time of guests is in `user`
+    /// and `nice` already.
+    init?(stat: String) {
+        guard let line = stat.split(separator: "\n").first else { return nil }
+        let words = line.split(separator: " ")
+        guard words.count >= 5, words[0] == "cpu" else { return nil }
+        let ticks = words[1...].prefix(8).compactMap { Int64($0) }
+        guard ticks.count == min(8, words.count - 1) else { return nil }
+        total = ticks.reduce(0, &+)
+        idle = ticks[3] &+ (ticks.count > 4 ? ticks[4] : 0)
+    }
+
+    /// Busy part of all processors' time between two samples, 0 to 100; nil where no tick lies between them.
+    func busyPercent(since earlier: CPUTimes) -> Double? {
+        let elapsed = total &- earlier.total
+        guard elapsed > 0 else { return nil }
+        // The kernel's count of waiting for input and output can go back a little.
+        let idle = min(max(0, idle &- earlier.idle), elapsed)
+        return 100 * Double(elapsed - idle) / Double(elapsed)
+    }
+}
+
+/// The machine's memory, in bytes.
+struct Memory: Hashable {
+    let total: Int64
+    /// What programs could get without swapping, the kernel's estimate `MemAvailable`.
+    let available: Int64
+
+    /// From lines as `MemTotal:       16384256 kB`.
+    init?(meminfo: String) {
+        func bytes(_ key: String) -> Int64? {
+            for line in meminfo.split(separator: "\n") where line.hasPrefix(key + ":") {
+                let kibibytes = line.dropFirst(key.count + 1).split(separator: " ").first.flatMap { Int64($0) }
+                return kibibytes.flatMap { (0...1 << 50).contains($0) ? $0 * 1_024 : nil }
+            }
+            return nil
+        }
+        guard let total = bytes("MemTotal"), let available = bytes("MemAvailable"), total > 0 else { return nil }
+        self.total = total
+        self.available = min(available, total)
+    }
+
+    var usedPercent: Double { 100 * Double(total - available) / Double(total) }
+}

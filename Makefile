@@ -1,0 +1,55 @@
+# `make` lists what there is. Everything that is built goes to $(BUILD).
+
+BUILD  ?= .build
+SWIFT  ?= swift
+PYTHON ?= /usr/bin/python3
+# Options for `sensorhub up`: make run UP="--demo --listen 0.0.0.0:1883"
+UP     ?= --demo
+
+release := $(SWIFT) build --scratch-path $(BUILD) --configuration release --static-swift-stdlib
+sources := Package.swift Sources Drivers Tests
+venv    := $(BUILD)/venv
+
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap build run test unit-tests python-tests integration-tests footprint format lint clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+bootstrap: ## install the Debian packages that are missing (asks for sudo's password then)
+	@scripts/bootstrap
+
+build: bootstrap ## build sensorhub and sensor-driver for use, into .build/release
+	$(release)
+
+run: build ## start hub, broker and database under one folder, with two example apps; Ctrl-C stops everything
+	$(BUILD)/release/sensorhub up $(UP)
+
+test: unit-tests python-tests integration-tests ## run all tests
+
+unit-tests: bootstrap ## run the tests in Swift
+	$(SWIFT) build --scratch-path $(BUILD) --build-tests
+	$(SWIFT) test --scratch-path $(BUILD) --skip-build
+
+python-tests: $(venv)/ready ## run the tests of the platform library for Python
+	cd Python && $(abspath $(venv))/bin/pytest -q
+
+integration-tests: unit-tests $(venv)/ready ## run the tests of the whole hub, with real broker, database and drivers
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/pytest -q Tests/Integration
+
+footprint: build ## measure memory and start-up time of an idle hub
+	@scripts/footprint $(BUILD)/release
+
+format: ## format the Swift sources
+	$(SWIFT) format --in-place --parallel --recursive $(sources)
+
+lint: ## check the format of the Swift sources
+	$(SWIFT) format lint --strict --parallel --recursive $(sources)
+
+clean: ## remove everything that was built
+	rm -rf $(BUILD)
+
+$(venv)/ready: Tests/requirements.txt Python/pyproject.toml | bootstrap
+	$(PYTHON) -m venv --clear $(venv)
+	$(venv)/bin/pip install --quiet --disable-pip-version-check -r Tests/requirements.txt -e Python
+	touch $@

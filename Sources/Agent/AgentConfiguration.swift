@@ -1,0 +1,47 @@
+public import HubModel
+public import MQTT
+
+/// What an agent needs to know to start.
+public struct AgentConfiguration: Sendable {
+    /// The id of this machine.
+    public var node: Identifier
+    public var hub: Identifier
+    public var broker: BrokerAddress
+    /// Of the broker's user `node.{node}`.
+    public var password: String
+    /// The folder that the agent keeps everything in. Nobody else may use it.
+    public var dataDirectory: String
+    /// The path of `sensor-driver`.
+    public var driverExecutable: String
+    /// The folder of the platform library for Python, the one with its `pyproject.toml`.
+    public var pythonLibrary: String
+    /// The interpreter that the algorithms' environments are made with: a path, or a name that is looked up in `PATH`.
+    public var python: String
+    /// Told to the hub.
+    public var version: String
+
+    public init(
+        node: Identifier, hub: Identifier, broker: BrokerAddress, password: String, dataDirectory: String,
+        driverExecutable: String, pythonLibrary: String, python: String = "python3", version: String = ""
+    ) {
+        self.node = node
+        self.hub = hub
+        self.broker = broker
+        self.password = password
+        self.dataDirectory = dataDirectory
+        self.driverExecutable = driverExecutable
+        self.pythonLibrary = pythonLibrary
+        self.python = python
+        self.version = version
+    }
+}
+
+/// An agent that cannot start, with the reason.
+public struct AgentError: Error, CustomStringConvertible {
+    public let reason: String
+    public var description: String { reason }
+
+    init(_ reason: String) {
+        self.reason = reason
+    }
+}

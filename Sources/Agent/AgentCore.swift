@@ -1,0 +1,257 @@
+import Glibc
+import HubModel
+import Logging
+import MQTT
+import Watch
+
+/// The running agent: follows the hub's plan, and tells the hub what becomes of it.
+actor AgentCore {
+    private let site: ProgramSite
+    private let link: Link
+    private let reports: Reports
+    private let messages: AgentMessages
+    private let logger: Logger
+    /// How long the hub has to send its plan before the last one is taken up again.
+    private let planWait: Duration
+
+    private var programs: [ProgramID: PlacedProgram] = [:]
+    /// Those of `programs` that are being ended.
+    private var ending: Set<ProgramID> = []
+    /// What comes after one that is being ended.
+    private var successors: [ProgramID: PlannedProgram] = [:]
+    /// Named by the plan, but not to be run, with the reason.
+    private var refused: [ProgramID: String] = [:]
+    /// The bytes of the plan that is being followed.
+    private var plan: [UInt8]?
+    private var isShuttingDown = false
+
+    private var isConnected = false
+    private var isSnapshotDue = false
+    /// What the broker has not acknowledged yet.
+    private var inFlight: Set<Int32> = []
+    private var droppedStates = 0
+    /// Logged once, not at every attempt.
+    private var lastDisconnection: MQTTError?
+    private var lastRefusal: MQTTError?
+
+    private static let maximumInFlight = 100
+
+    init(_ site: ProgramSite, planWait: Duration) {
+        self.site = site
+        link = site.link
+        reports = site.reports
+        messages = site.messages
+        logger = site.logger
+        self.planWait = planWait
+    }
+
+    /// Follows the plan until the task is cancelled, then stops all programs and says farewell.
+    func serve() async {
+        link.start()
+        let fallback = Task {
+            do { try await Task.sleep(for: planWait) } catch { return }
+            followStoredPlan()
+        }
+        for await _ in link.wakes {
+            handle(link.take())
+            send()
+        }
+        fallback.cancel()
+        // Cancelled as this task is, nothing could be waited for in it.
+        await Task { await shutDown() }.value
+    }
+
+    // MARK: From the broker
+
+    private func handle(_ news: Link.News) {
+        if news.connections > 0 { connected() }
+        if let reason = news.disconnection, !link.isConnected {
+            isConnected = false
+            if reason != lastDisconnection { logger.warning("no connection to the broker \(site.configuration.broker): \(reason)") }
+            lastDisconnection = reason
+        }
+        for (id, error) in news.published {
+            inFlight.remove(id)
+            if let error, error != lastRefusal {
+                logger.warning("the broker refuses what is sent: \(error)")
+                lastRefusal = error
+            }
+        }
+        if news.isHubBack { isSnapshotDue = true }
+        for (sha256, bytes) in news.archives {
+            Task { await site.apps.received(bytes, as: sha256) }
+        }
+        if let bytes = news.plan { follow(bytes) }
+    }
+
+    private func connected() {
+        logger.info("connected to the broker \(site.configuration.broker)")
+        lastDisconnection = nil
+        isConnected = true
+        // libmosquitto sends again what it had in flight.
+        inFlight = []
+        do throws(MQTTError) {
+            _ = try link.publish(messages.status(isOnline: true))
+            isSnapshotDue = true
+        } catch {
+            isConnected = false
+        }
+    }
+
+    // MARK: To the broker
+
+    /// Sends what is waiting: changes of state, then the snapshot where one is due, so that the latest word is the
+    /// present one, then lines.
+    private func send() {
+        let dropped = reports.droppedStates
+        if dropped > droppedStates {
+            logger.warning("\(dropped - droppedStates) changes of state were dropped: the broker is away")
+            droppedStates = dropped
+        }
+        while isConnected, inFlight.count < Self.maximumInFlight {
+            let item = reports.first
+            if case .state? = item {} else if isSnapshotDue {
+                guard publish([messages.snapshot(reports.snapshot)]) else { return }
+                isSnapshotDue = false
+                continue
+            }
+            guard let item else { return }
+            guard publish(messages.messages(for: item)) else { return }
+            reports.removeFirst()
+        }
+    }
+
+    /// False where the connection is gone.
+    private func publish(_ messages: [OutgoingMessage]) -> Bool {
+        for message in messages {
+            do throws(MQTTError) {
+                inFlight.insert(try link.publish(message))
+            } catch {
+                guard error.code != .noConnection else {
+                    isConnected = false
+                    return false
+                }
+                logger.error("a message on \(message.topic) cannot be sent: \(error)")
+            }
+        }
+        return true
+    }
+
+    // MARK: Plans
+
+    private func follow(_ bytes: [UInt8]) {
+        guard bytes != plan else { return }
+        do {
+            follow(try Plan(parsing: bytes))
+        } catch {
+            logger.error("a command from the hub cannot be read: \(error)")
+            return
+        }
+        plan = bytes
+        do { try PrivateFile.write(bytes, to: site.folders.plan, isDurable: true) } catch {
+            logger.error("the plan cannot be kept in \(site.folders.plan): \(error)")
+        }
+    }
+
+    /// Takes up what was running before, when the hub does not say anything.
+    private func followStoredPlan() {
+        guard plan == nil, !isShuttingDown else { return }
+        guard let bytes = try? PrivateFile.read(site.folders.plan, limit: Link.maximumPlanBytes) else { return }
+        do {
+            let plan = try Plan(parsing: bytes)
+            logger.info("the hub is not there: going on with the last plan")
+            follow(plan)
+        } catch {
+            logger.error("the plan kept in \(site.folders.plan) cannot be read: \(error)")
+        }
+    }
+
+    private func follow(_ plan: Plan) {
+        guard !isShuttingDown else { return }
+        plan.unreadable.forEach { logger.error("an entry of the plan cannot be read: \($0)") }
+        let wanted = Set(plan.programs.map(\.program))
+        let before = refused
+        refused = Dictionary(plan.refused) { first, _ in first }
+
+        for program in programs.keys where !wanted.contains(program) {
+            successors[program] = nil
+            end(program, reason: refused[program] == nil ? "it is not in the plan" : "its plan is not valid")
+        }
+        for program in before.keys where refused[program] == nil && programs[program] == nil && !wanted.contains(program) {
+            reports.forget(program)
+        }
+        for (program, reason) in refused where programs[program] == nil { refuse(program, reason) }
+        plan.programs.forEach(place)
+    }
+
+    private func refuse(_ program: ProgramID, _ reason: String) {
+        let latest = reports.latest(of: program)
+        guard latest?.state != .fatal || latest?.reason != reason else { return }
+        site.tell(
+            ProgramReport(
+                program: program, state: .fatal, reason: reason, pid: nil, time: microsecondsNow(), run: latest?.run ?? 0))
+    }
+
+    private func place(_ planned: PlannedProgram) {
+        let program = planned.program
+        guard let placed = programs[program] else {
+            let placed = PlacedProgram(planned, at: site)
+            programs[program] = placed
+            Task { await placed.start() }
+            return
+        }
+        if ending.contains(program) {
+            successors[program] = planned
+        } else if placed.work == planned.work {
+            Task { await placed.credentialChanged(to: planned.credential) }
+        } else {
+            successors[program] = planned
+            end(program, reason: "its plan has changed")
+        }
+    }
+
+    private func end(_ program: ProgramID, reason: String) {
+        guard let placed = programs[program], ending.insert(program).inserted else { return }
+        Task {
+            await placed.end(reason: reason)
+            ended(program)
+        }
+    }
+
+    private func ended(_ program: ProgramID) {
+        programs[program] = nil
+        ending.remove(program)
+        guard !isShuttingDown else { return }
+        if let successor = successors.removeValue(forKey: program) {
+            place(successor)
+        } else if let reason = refused[program] {
+            refuse(program, reason)
+        } else {
+            // What the program itself has kept stays, should it come back.
+            site.secrets.remove(program)
+            try? Folder.remove("\(site.folders.program(program))/config.json")
+            reports.forget(program)
+        }
+    }
+
+    // MARK: The end
+
+    private func shutDown() async {
+        isShuttingDown = true
+        logger.info("stopping \(programs.count) programs")
+        await withTaskGroup { tasks in
+            for placed in programs.values { tasks.addTask { await placed.end(reason: "the agent stops") } }
+        }
+        await site.environments.stop()
+        // The hub should hear of it; but a broker that is away must not hold us.
+        let deadline = ContinuousClock.now + .seconds(3)
+        repeat {
+            handle(link.take())
+            send()
+            if !isConnected || (reports.isEmpty && inFlight.isEmpty) { break }
+            try? await Task.sleep(for: .milliseconds(10))
+        } while ContinuousClock.now < deadline
+        _ = try? link.publish(messages.status(isOnline: false))
+        await link.stop()
+    }
+}

@@ -1,0 +1,51 @@
+import Glibc
+import HubModel
+import Watch
+
+/// Where the agent keeps what, below its data folder. Everything is for its owner alone.
+struct AgentFolders: Sendable {
+    let root: String
+
+    /// A password for each program.
+    var secrets: String { "\(root)/secrets" }
+    var programs: String { "\(root)/programs" }
+    /// Unpacked apps.
+    var apps: String { "\(root)/apps" }
+    /// Python environments.
+    var environments: String { "\(root)/environments" }
+    /// The platform library for Python as wheels, with what it needs.
+    var wheels: String { "\(root)/wheels" }
+    /// What names the processes that run.
+    var records: String { "\(root)/running" }
+    var pipCache: String { "\(root)/pip-cache" }
+    /// The last plan from the hub.
+    var plan: String { "\(root)/plan.json" }
+    private var lock: String { "\(root)/lock" }
+
+    func program(_ program: ProgramID) -> String { "\(programs)/\(program)" }
+    /// What the program itself keeps; it stays when the program is removed.
+    func state(of program: ProgramID) -> String { "\(self.program(program))/state" }
+
+    /// Makes the folders, and takes the root for this process.
+    ///
+    /// - Returns: a descriptor that holds the root until it is closed.
+    /// - Throws: `AgentError` when another agent has it, or it cannot be written.
+    func prepare() throws(AgentError) -> Int32 {
+        do {
+            for folder in [root, secrets, programs, apps, environments, wheels, records, pipCache] {
+                try Folder.make(folder)
+            }
+        } catch {
+            throw AgentError("the data folder \(root) cannot be made: \(error)")
+        }
+        // It may have been made by somebody with other ideas.
+        guard chmod(root, 0o700) == 0 else { throw AgentError("\(root): \(String(cString: strerror(errno)))") }
+        let descriptor = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw AgentError("\(lock): \(String(cString: strerror(errno)))") }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw AgentError("another agent uses the data folder \(root): stop it, or give this one a folder of its own")
+        }
+        return descriptor
+    }
+}

@@ -1,0 +1,50 @@
+import Glibc
+import HubModel
+import Watch
+
+/// Makes what an algorithm instance needs to run: the app's files, and its Python environment.
+struct AlgorithmPreparation: Sendable {
+    let program: ProgramID
+    let site: ProgramSite
+    /// Told what is being done.
+    let report: @Sendable (String) async -> Void
+
+    func specification(
+        app: Identifier, sha256: String, script: String, language: Language, requirements: [String], password: String
+    ) async throws(PreparationError) -> ProgramSpecification {
+        await report("fetching app '\(app)'")
+        let folder = try await site.apps.folder(of: app, sha256: sha256)
+        let path = "\(folder)/\(script)"
+        var file = stat()
+        guard stat(path, &file) == 0, file.st_mode & S_IFMT == S_IFREG else {
+            throw PreparationError("app '\(app)' has no file '\(script)'", isFinal: true)
+        }
+        do { try Folder.make(site.folders.state(of: program)) } catch {
+            throw PreparationError("\(site.folders.state(of: program)) cannot be made: \(error)")
+        }
+
+        var environment = site.environment(of: program, password: password)
+        environment["SENSORHUB_INSTANCE"] = program.id.text
+        environment["SENSORHUB_APP"] = app.text
+        let executable: String, arguments: [String]
+        switch language {
+        case .python:
+            await report("preparing Python environment")
+            executable = try await site.environments.interpreter(for: requirements) { [reports = site.reports, program] in
+                reports.log($0, of: program)
+            }
+            // -u: what it prints is there at once.
+            arguments = ["-u", script, program.id.text]
+        case .executable:
+            // A zip made elsewhere does not say that a file may be executed.
+            guard chmod(path, 0o755) == 0 else {
+                throw PreparationError("'\(script)' cannot be made executable: \(String(cString: strerror(errno)))")
+            }
+            executable = path
+            arguments = [program.id.text]
+        }
+        return ProgramSpecification(
+            executable: executable, arguments: arguments, environment: environment, workingDirectory: folder,
+            restart: RestartPolicy(.unexpected, startRetries: 10, backoffCap: .seconds(60)))
+    }
+}

@@ -1,0 +1,52 @@
+import HubModel
+import SimdJSON
+import Watch
+
+/// Makes what a driver needs to run.
+struct DriverPreparation: Sendable {
+    let program: ProgramID
+    let site: ProgramSite
+
+    /// The exit code of a program whose configuration is wrong (`EX_CONFIG`, sysexits.h).
+    static let configurationError: Int32 = 78
+
+    /// Writes the driver's configuration.
+    func specification(
+        driver: String, type: SensorType, instance: SensorInstance, password: String
+    ) throws(PreparationError) -> ProgramSpecification {
+        let folder = site.folders.program(program), state = site.folders.state(of: program)
+        let path = "\(folder)/config.json"
+        let configuration: JSON = ["driver": .string(driver), "type": type.json, "instance": instance.json]
+        do {
+            try Folder.make(state)
+            try PrivateFile.write(configuration.text(indented: true).utf8, to: path)
+        } catch {
+            throw PreparationError("its configuration cannot be written to \(folder): \(error)")
+        }
+        var environment = site.environment(of: program, password: password)
+        environment["SENSORHUB_CONFIG"] = path
+        environment["SENSORHUB_STATE"] = state
+        return ProgramSpecification(
+            executable: site.configuration.driverExecutable, environment: environment, workingDirectory: state,
+            restart: RestartPolicy(
+                .always, fatalExitCodes: [Self.configurationError], startRetries: nil, backoffCap: .seconds(30)))
+    }
+}
+
+extension ProgramSite {
+    /// What every program is told.
+    func environment(of program: ProgramID, password: String) -> [String: String] {
+        let ours = ourEnvironment { $0 == "PATH" || $0 == "TZ" }
+        var variables = [
+            "SENSORHUB_HUB": configuration.hub.text,
+            "SENSORHUB_BROKER": configuration.broker.description,
+            "SENSORHUB_USER": program.user.description,
+            "SENSORHUB_PASSWORD": password,
+            "PATH": ours["PATH"] ?? defaultPath,
+            "HOME": folders.state(of: program),
+            "LANG": "C.UTF-8",
+        ]
+        if let zone = ours["TZ"] { variables["TZ"] = zone }
+        return variables
+    }
+}

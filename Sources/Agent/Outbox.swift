@@ -1,0 +1,66 @@
+import HubModel
+import SimdJSON
+import Watch
+
+/// What is to be told to the hub and has not been sent yet, oldest first. It is bounded: while the broker is away for
+/// long, the oldest goes, and is counted.
+struct Outbox {
+    enum Item {
+        case state(ProgramReport)
+        case log(ProgramID, [OutputLine])
+    }
+
+    private let maximumStates: Int
+    private let maximumLines: Int
+    private var states: [ProgramReport] = []
+    private var logs: [(program: ProgramID, lines: [OutputLine])] = []
+    private var lineCount = 0
+    private var droppedLines: [ProgramID: Int] = [:]
+    /// How many changes of state were dropped so far.
+    private(set) var droppedStates = 0
+
+    init(maximumStates: Int = 1_000, maximumLines: Int = 2_000) {
+        self.maximumStates = maximumStates
+        self.maximumLines = maximumLines
+    }
+
+    var isEmpty: Bool { states.isEmpty && logs.isEmpty }
+
+    mutating func add(_ state: ProgramReport) {
+        states.append(state)
+        guard states.count > maximumStates else { return }
+        states.removeFirst()
+        droppedStates += 1
+    }
+
+    mutating func add(_ lines: [OutputLine], of program: ProgramID) {
+        guard !lines.isEmpty else { return }
+        logs.append((program, lines))
+        lineCount += lines.count
+        while lineCount > maximumLines, logs.count > 1 {
+            let oldest = logs.removeFirst()
+            lineCount -= oldest.lines.count
+            droppedLines[oldest.program, default: 0] += oldest.lines.count
+        }
+    }
+
+    /// What is to be sent next: states before lines, as they matter more. It stays until `removeFirst`.
+    var first: Item? {
+        if let state = states.first { return .state(state) }
+        guard let log = logs.first else { return nil }
+        guard let dropped = droppedLines[log.program] else { return .log(log.program, log.lines) }
+        let notice = OutputLine(
+            time: log.lines[0].time, stream: .stderr, text: "… \(dropped) lines dropped: the broker was away")
+        return .log(log.program, [notice] + log.lines)
+    }
+
+    mutating func removeFirst() {
+        if !states.isEmpty {
+            states.removeFirst()
+        } else if !logs.isEmpty {
+            let log = logs.removeFirst()
+            lineCount -= log.lines.count
+            droppedLines[log.program] = nil
+        }
+    }
+}

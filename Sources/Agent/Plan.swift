@@ -1,0 +1,82 @@
+import HubModel
+import SimdJSON
+
+/// The whole of what a node is to run.
+struct Plan {
+    var programs: [PlannedProgram] = []
+    /// Entries that cannot be run, with the reason.
+    var refused: [(ProgramID, String)] = []
+    /// Entries that do not even say which program they are about.
+    var unreadable: [String] = []
+
+    static let maximumPrograms = 10_000
+
+    /// Reads a `plan` command. One bad entry does not spoil the others.
+    ///
+    /// - Throws: `JSONSyntaxError` or `ValidationError` for what is no plan at all.
+    init(parsing bytes: [UInt8]) throws {
+        let reader = DocumentReader(try JSON(parsing: bytes))
+        let kind = try reader.required("kind")
+        guard try kind.string() == "plan" else { throw kind.error("is not 'plan', the only command") }
+        let list = try reader.required("programs")
+        let items = try list.items()
+        guard items.count <= Self.maximumPrograms else {
+            throw list.error("\(items.count) programs are more than the \(Self.maximumPrograms) that a node takes")
+        }
+        var seen: Set<ProgramID> = []
+        for item in items {
+            let program: ProgramID
+            do {
+                program = try ProgramID(item)
+            } catch {
+                unreadable.append("\(error)")
+                continue
+            }
+            guard seen.insert(program).inserted else {
+                unreadable.append("\(item.path): \(program) stands in the plan twice")
+                continue
+            }
+            do {
+                let planned = try PlannedProgram(item)
+                try Self.check(planned, item)
+                programs.append(planned)
+            } catch {
+                refused.append((program, "the hub's plan for it is not valid: \(error)"))
+            }
+        }
+    }
+
+    private static func check(_ planned: PlannedProgram, _ reader: DocumentReader) throws(ValidationError) {
+        switch planned.work {
+        case .driver(_, let type, let instance):
+            guard instance.name == planned.program.id else {
+                throw reader.error("instance: its name is not '\(planned.program.id)'")
+            }
+            guard instance.type == type.name else {
+                throw reader.error("instance: its type is '\(instance.type)', not '\(type.name)'")
+            }
+        case .algorithm(_, let sha256, _, _, let requirements):
+            guard sha256.utf8.count == 64, sha256.utf8.allSatisfy(isHexadecimal) else {
+                throw reader.error("sha256: is no SHA-256 in hexadecimal")
+            }
+            for requirement in requirements where !isRequirement(requirement) {
+                throw reader.error("requirements: '\(requirement.prefix(80))' is no PyPI package with a version")
+            }
+        }
+    }
+
+    private static func isHexadecimal(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+    }
+
+    /// A name with versions. What pip would take for an option, a path or an address has none of these characters or
+    /// does not begin like a name.
+    private static func isRequirement(_ text: String) -> Bool {
+        guard (1...128).contains(text.utf8.count), let first = text.unicodeScalars.first, first.isASCII,
+            first.properties.isAlphabetic || first.properties.numericType != nil
+        else { return false }
+        return text.utf8.allSatisfy { byte in
+            Identifier(String(UnicodeScalar(byte))) != nil || ".[],=<>~!*+".utf8.contains(byte)
+        }
+    }
+}

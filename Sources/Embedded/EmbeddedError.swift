@@ -1,0 +1,38 @@
+import Glibc
+
+/// Why the hub and what it needs cannot be brought up on this machine; the text names the way out.
+public struct EmbeddedError: Error, Hashable, CustomStringConvertible {
+    public enum Code: Sendable, Hashable {
+        /// A program that a Debian package brings is not there.
+        case missingPackage
+        /// A file or folder cannot be made, read or written.
+        case file
+        /// The data folder cannot be used as it is.
+        case dataDirectory
+        /// Another `sensorhub up` has the data folder.
+        case alreadyRunning
+        /// Somebody else listens on an address that was asked for, or it is none of this machine's.
+        case address
+        /// A program ends again and again, or is not ready in time.
+        case notReady
+    }
+
+    public let code: Code
+    public let description: String
+
+    init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+
+    /// From the number of a failed system call.
+    static func file(_ action: String, _ path: String, errno number: Int32 = errno) -> EmbeddedError {
+        var reason = "cannot \(action) \(path): \(String(cString: strerror(number)))"
+        switch number {
+        case ENOSPC, EDQUOT: reason += "; make room on the disk, or choose another folder with --data"
+        case EACCES, EPERM, EROFS: reason += "; choose a folder that you may write to with --data"
+        default: break
+        }
+        return EmbeddedError(.file, reason)
+    }
+}

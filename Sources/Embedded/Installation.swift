@@ -1,0 +1,61 @@
+import Glibc
+
+/// Where the parts of an installed (or freshly built) sensorhub lie.
+public struct Installation: Sendable, Hashable {
+    /// The program that runs now, without symbolic links.
+    public let executable: String
+    /// The folder with schema.sql, mosquitto.conf, Python/ and Examples/.
+    public let share: String
+
+    public var schema: String { "\(share)/schema.sql" }
+    public var mosquittoConfiguration: String { "\(share)/mosquitto.conf" }
+    public var python: String { "\(share)/Python" }
+    public var examples: String { "\(share)/Examples" }
+    /// The program that runs a sensor's driver; it lies beside this one.
+    public var driver: String { "\(parent(of: executable))/sensor-driver" }
+
+    /// Finds the parts: what SENSORHUB_SHARE says, else the nearest folder above the program that has both schema.sql
+    /// and mosquitto.conf (a checkout), else /usr/share/sensorhub.
+    ///
+    /// - Throws: `EmbeddedError` where that folder has them not.
+    public static func find() throws -> Installation {
+        // Linux adds this where the file has been replaced since the program was started, as an upgrade does.
+        let link = linkTarget("/proc/self/exe") ?? CommandLine.arguments[0]
+        let suffix = " (deleted)"
+        let executable = link.hasSuffix(suffix) ? String(link.dropLast(suffix.count)) : link
+        return try find(executable: executable, shareFromEnvironment: environmentVariable("SENSORHUB_SHARE"))
+    }
+
+    static func find(executable: String, shareFromEnvironment: String?) throws(EmbeddedError) -> Installation {
+        if let share = shareFromEnvironment, !share.isEmpty {
+            guard let path = realPath(share), isShare(path) else {
+                throw EmbeddedError(
+                    .file, "SENSORHUB_SHARE is '\(share)', but schema.sql and mosquitto.conf are not there")
+            }
+            return Installation(executable: executable, share: path)
+        }
+        var folder = parent(of: executable)
+        while folder != "/", folder != "." {
+            if isShare(folder) { return Installation(executable: executable, share: folder) }
+            folder = parent(of: folder)
+        }
+        guard isShare("/usr/share/sensorhub") else {
+            throw EmbeddedError(
+                .file,
+                """
+                schema.sql and mosquitto.conf are neither in a folder above \(executable) nor in \
+                /usr/share/sensorhub; say where they are with SENSORHUB_SHARE
+                """)
+        }
+        return Installation(executable: executable, share: "/usr/share/sensorhub")
+    }
+
+    private static func isShare(_ folder: String) -> Bool {
+        fileExists("\(folder)/schema.sql") && fileExists("\(folder)/mosquitto.conf")
+    }
+}
+
+/// A variable of the process's environment; nil where it is not set.
+func environmentVariable(_ name: String) -> String? {
+    getenv(name).map { String(cString: $0) }
+}

@@ -1,0 +1,17 @@
+import Glibc
+import HubModel
+
+enum NodeName {
+    /// The machine's name as an id: what cannot stand in one becomes `-`.
+    static func ofThisMachine() -> Identifier {
+        // One byte more than is told of, so that a zero closes even a name that was cut off.
+        var buffer = [CChar](repeating: 0, count: 257)
+        let code = gethostname(&buffer, 256)
+        return identifier(code == 0 ? buffer.withUnsafeBufferPointer { String(cString: $0.baseAddress!) } : "")
+    }
+
+    static func identifier(_ name: String) -> Identifier {
+        let text = name.unicodeScalars.map { Identifier(String($0)) == nil ? "-" : String($0) }.joined()
+        return Identifier(text.prefix(64)) ?? Identifier("node")!
+    }
+}

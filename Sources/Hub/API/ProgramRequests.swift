@@ -1,0 +1,97 @@
+import HubModel
+import Postgres
+import SimdJSON
+
+extension HubCore {
+    /// `programs/list`: every driver and algorithm that is to run.
+    func listPrograms(_ parameters: DocumentReader) throws -> Reply {
+        try parameters.allowOnly([])
+        var states: [ProgramID: Rows.Row] = [:]
+        for row in try database.query("SELECT kind, id, state, pid, since, run, reason FROM hub.program") {
+            guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else { continue }
+            states[ProgramID(kind, id)] = row
+        }
+        func describe(_ program: ProgramID, node: Identifier?, _ members: JSONObject) -> JSON {
+            var object: JSONObject = ["id": .string(program.id.text), "kind": .string(program.kind.rawValue)]
+            for member in members { object[member.key] = member.value }
+            let row = states[program]
+            let waiting = node == nil ? "waiting for a node" : "waiting for node '\(node!)'"
+            object["node"] = .text(node)
+            object["state"] = .string(row?.text("state") ?? ProgramState.stopped.rawValue)
+            object["pid"] = row?.optional("pid").flatMap { Int64($0) }.map { .int($0) } ?? .null
+            object["since"] = .text(row?.text("since"))
+            object["runs"] = .int(row?.int("run") ?? 0)
+            object["reason"] = .string(row?.text("reason") ?? waiting)
+            return .object(object)
+        }
+        var programs: [JSON] = []
+        for instance in instances.values.sorted(by: { $0.id.text < $1.id.text }) {
+            programs.append(describe(ProgramID(.algorithm, instance.id), node: instance.node, [
+                "app": .string(instance.app.text), "algorithm": .string(instance.algorithm.text),
+                "sensors": .array(instance.boundSensors.map { .string($0.text) }),
+            ]))
+        }
+        for sensor in registry.sensors.values.sorted(by: { $0.name.text < $1.name.text }) {
+            guard let driver = sensor.driver else { continue }
+            programs.append(describe(ProgramID(.driver, sensor.name), node: sensor.node ?? sensor.wantedNode, [
+                "driver": .string(driver), "sensors": [.string(sensor.name.text)],
+            ]))
+        }
+        return Reply(["programs": .array(programs)])
+    }
+
+    /// `logs/get`: the newest lines of a program, oldest first; of those that ran before, too.
+    func getLog(_ parameters: DocumentReader) throws -> Reply {
+        try parameters.allowOnly(["id", "last"])
+        let reader = try parameters.required("id")
+        let id = try reader.string()
+        let last = try parameters.optional("last")?.int(1...10_000) ?? 100
+        let rows = try database.query(
+            """
+            SELECT * FROM (
+                SELECT number, (extract(epoch FROM at) * 1000000)::bigint AS t, stream, line, kind
+                FROM hub.log_line WHERE id = $1 ORDER BY number DESC LIMIT $2) AS newest
+            ORDER BY number
+            """, .text(id), .int(last))
+        if rows.isEmpty {
+            let known = try database.query(
+                """
+                SELECT id FROM hub.algorithm_instance
+                UNION SELECT name FROM hub.sensor WHERE driver IS NOT NULL AND removed_at IS NULL
+                """).map { $0.text("id") }
+            guard known.contains(id) else {
+                throw Refusal(.notFound, "no program '\(id.prefix(80))'\(didYouMean(id, among: known))")
+            }
+        }
+        let kind = instances.keys.contains { $0.text == id } ? "algorithm" : rows.last?.text("kind") ?? "driver"
+        return Reply(["kind": .string(kind), "lines": .array(rows.map { row in
+            ["t": .int(row.int("t")), "stream": .string(row.text("stream")), "text": .string(row.text("line"))]
+        })])
+    }
+
+    /// `readings/get`: the newest readings of a sensor by event time, newest last.
+    func getReadings(_ parameters: DocumentReader) throws -> Reply {
+        try parameters.allowOnly(["sensor", "last"])
+        let sensor = try requiredSensor(parameters.required("sensor"))
+        let last = try parameters.optional("last")?.int(1...10_000) ?? 10
+        guard let type = registry.types[sensor.type] else { throw unknownType(sensor.type.text) }
+        let columns = type.type.fields.map { quotedIdentifier($0.name) }.joined(separator: ", ")
+        let rows = try database.query(
+            """
+            SELECT (extract(epoch FROM event_time) * 1000000)::bigint AS t, boot, seq, row_to_json(v) AS v FROM (
+                SELECT * FROM readings.\(quotedIdentifier(type.table))
+                WHERE instance_id = $1 ORDER BY event_time DESC, boot DESC, seq DESC LIMIT $2) AS r,
+                LATERAL (SELECT \(columns)) AS v
+            ORDER BY event_time, boot, seq
+            """, .int(sensor.id), .int(last))
+        return Reply([
+            "type": .string(type.type.name.text), "fields": type.type.fields.json,
+            "readings": .array(try rows.map { row in
+                [
+                    "t": .int(row.int("t")), "boot": .int(row.int("boot")), "seq": .int(row.int("seq")),
+                    "v": try JSON(parsing: row.text("v")),
+                ]
+            }),
+        ])
+    }
+}

@@ -1,0 +1,57 @@
+import HubModel
+import SimdJSON
+
+extension HubCore {
+    /// Finds the method that a request names and runs it.
+    func route(_ request: Request) throws -> Reply {
+        let parameters = request.parameters
+        switch (request.service, request.method) {
+        case ("hub", "status"): return try hubStatus(parameters)
+        case ("types", "register"): return try registerTypes(parameters)
+        case ("types", "list"): return try listTypes(parameters)
+        case ("types", "show"): return try showType(parameters)
+        case ("sensors", "register"): return try registerSensors(parameters)
+        case ("sensors", "list"): return try listSensors(parameters)
+        case ("sensors", "show"): return try showSensor(parameters)
+        case ("sensors", "remove"): return try removeSensor(parameters)
+        case ("sensors", "credentials"): return try sensorCredentials(parameters)
+        case ("apps", "install"): return try installApp(parameters)
+        case ("apps", "list"): return try listApps(parameters)
+        case ("apps", "delete"): return try deleteApp(parameters)
+        case ("deployments", "deploy"): return try deploy(parameters)
+        case ("programs", "list"): return try listPrograms(parameters)
+        case ("programs", "stop"): return try stopInstance(parameters)
+        case ("logs", "get"): return try getLog(parameters)
+        case ("readings", "get"): return try getReadings(parameters)
+        default:
+            let known = [
+                "hub/status", "types/register", "types/list", "types/show", "sensors/register", "sensors/list",
+                "sensors/show", "sensors/remove", "sensors/credentials", "apps/install", "apps/list", "apps/delete",
+                "deployments/deploy", "programs/list", "programs/stop", "logs/get", "readings/get",
+            ]
+            let name = "\(request.service)/\(request.method)"
+            throw Refusal(.notFound, "there is no request '\(name.prefix(80))'\(didYouMean(name, among: known))")
+        }
+    }
+
+    private func hubStatus(_ parameters: DocumentReader) throws -> Reply {
+        try parameters.allowOnly([])
+        let counts = try database.query(
+            """
+            SELECT (SELECT count(*) FROM hub.sensor_type) AS types,
+                   (SELECT count(*) FROM hub.sensor WHERE removed_at IS NULL) AS sensors,
+                   (SELECT count(*) FROM hub.app) AS apps,
+                   (SELECT count(*) FROM hub.algorithm_instance WHERE stopped_at IS NULL) AS instances,
+                   (SELECT coalesce(sum(readings), 0) FROM hub.sensor_type) AS readings,
+                   (SELECT count(*) FROM hub.dead_letter) AS dead_letters
+            """)[0]
+        let names = ["types", "sensors", "apps", "instances", "readings", "dead_letters"]
+        let nodes = try database.query("SELECT name, status FROM hub.node ORDER BY name")
+        return Reply([
+            "hub": .string(configuration.hub.text), "version": .string(sensorhubVersion),
+            "started_at": .int(startedAt), "database": .string("PostgreSQL \(database.serverVersion)"),
+            "nodes": .array(nodes.map { ["node": .string($0.text("name")), "status": .string($0.text("status"))] }),
+            "counts": .object(JSONObject(names.map { ($0, .int(counts.int($0))) })),
+        ])
+    }
+}

@@ -1,0 +1,136 @@
+import Glibc
+public import HubModel
+public import Postgres
+
+/// Where a broker that the hub looks after has its users and rights.
+public struct BrokerAccessFiles: Sendable {
+    /// mosquitto's `password_file` and `acl_file`.
+    public var passwordFile: String
+    public var aclFile: String
+    /// The process that is sent SIGHUP after a change; nil where something else watches the files.
+    public var pidFile: String?
+
+    public init(passwordFile: String, aclFile: String, pidFile: String?) {
+        self.passwordFile = passwordFile
+        self.aclFile = aclFile
+        self.pidFile = pidFile
+    }
+}
+
+/// The users of the broker and their rights: kept in the database, and written out for mosquitto as a whole.
+public enum BrokerAccess {
+    /// Makes sure that `user` can connect with `password`.
+    public static func enroll(_ user: BrokerUser, password: String, in database: Connection) throws(PostgresError) {
+        let known = try database.query("SELECT hash FROM hub.broker_user WHERE name = $1", .text(user.description))
+        if let hash = known.first?.text("hash"), Credential.matches(password, hash) { return }
+        try set(Credential.hash(password), of: user, in: database)
+    }
+
+    /// Gives `user` the password that `hash` is of.
+    public static func set(_ hash: String, of user: BrokerUser, in database: Connection) throws(PostgresError) {
+        try database.query(
+            """
+            INSERT INTO hub.broker_user (name, hash) VALUES ($1, $2)
+            ON CONFLICT (name) DO UPDATE SET hash = EXCLUDED.hash, changed_at = now()
+            """, .text(user.description), .text(hash))
+    }
+
+    /// The hash that the broker has for `user`; nil for one that it does not know.
+    public static func hash(of user: BrokerUser, in database: Connection) throws(PostgresError) -> String? {
+        try database.query("SELECT hash FROM hub.broker_user WHERE name = $1", .text(user.description))
+            .first?.text("hash")
+    }
+
+    /// Takes every right from `user`; the broker disconnects it.
+    public static func revoke(_ user: BrokerUser, in database: Connection) throws(PostgresError) {
+        try database.query("DELETE FROM hub.broker_user WHERE name = $1", .text(user.description))
+    }
+
+    /// Writes both files from the database and has the broker read them.
+    ///
+    /// - Throws: `PostgresError`, or `AccessFileError` where a file cannot be written.
+    public static func writeFiles(_ files: BrokerAccessFiles, hub: Identifier, from database: Connection) throws {
+        let users = try database.query("SELECT name, hash FROM hub.broker_user ORDER BY name")
+        let grants = try grants(in: database)
+        try write(
+            users.map { "\($0.text("name")):\($0.text("hash"))\n" }.joined(), to: files.passwordFile)
+        try write(
+            AccessList(hub: hub, users: users.compactMap { BrokerUser($0.text("name")) }, grants: grants).text,
+            to: files.aclFile)
+        if let pidFile = files.pidFile, let pid = readPID(pidFile) { kill(pid, SIGHUP) }
+    }
+
+    private static func grants(in database: Connection) throws(PostgresError) -> [AccessList.Grant] {
+        var grants: [AccessList.Grant] = []
+        let instances = try database.query(
+            """
+            SELECT i.id, i.app_id, s.name AS sensor
+            FROM hub.algorithm_instance i
+            LEFT JOIN hub.binding b ON b.instance_id = i.id AND b.until IS NULL
+            LEFT JOIN hub.sensor s ON s.id = b.sensor_id
+            WHERE i.stopped_at IS NULL ORDER BY i.id, b.position, b.ordinal
+            """)
+        for row in instances {
+            guard let instance = Identifier(row.text("id")), let app = Identifier(row.text("app_id")) else { continue }
+            grants.append(.algorithm(
+                instance, app: app, sensor: row.optional("sensor").flatMap { Identifier($0) }))
+        }
+        // What is to run on a node, and what has not ended there yet.
+        let programs = try database.query(
+            """
+            SELECT 'algorithm' AS kind, id, node FROM hub.algorithm_instance WHERE stopped_at IS NULL AND node IS NOT NULL
+            UNION SELECT 'driver', name, node FROM hub.sensor
+            WHERE removed_at IS NULL AND node IS NOT NULL AND driver IS NOT NULL
+            UNION SELECT kind, id, node FROM hub.program
+            ORDER BY kind, id, node
+            """)
+        for row in programs {
+            guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")),
+                let node = Identifier(row.text("node"))
+            else { continue }
+            grants.append(.output(ProgramID(kind, id), node: node))
+        }
+        return grants
+    }
+
+    /// The whole file under a new name, then renamed, so that the broker never reads half of it. It belongs to whoever
+    /// owns the folder, which is the broker's user where that is another than ours.
+    private static func write(_ text: String, to path: String) throws {
+        let temporary = path + ".new"
+        let folder = path.contains("/") ? String(path[..<path.lastIndex(of: "/")!]) : "."
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw AccessFileError(path: temporary) }
+        defer { close(descriptor) }
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else { throw AccessFileError(path: temporary) }
+            bytes = bytes.dropFirst(count)
+        }
+        var owner = stat()
+        if geteuid() == 0, stat(folder, &owner) == 0 { fchown(descriptor, owner.st_uid, owner.st_gid) }
+        guard rename(temporary, path) == 0 else { throw AccessFileError(path: path) }
+    }
+
+    private static func readPID(_ path: String) -> pid_t? {
+        guard let file = fopen(path, "r") else { return nil }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 32)
+        guard fgets(&line, 32, file) != nil else { return nil }
+        let pid = atoi(line)
+        return pid > 1 ? pid : nil
+    }
+}
+
+/// A file of the broker's users or rights that cannot be written.
+public struct AccessFileError: Error, CustomStringConvertible {
+    public let path: String
+    public let reason: String
+
+    init(path: String) {
+        self.path = path
+        reason = String(cString: strerror(errno))
+    }
+
+    public var description: String { "\(path): \(reason); the hub must be able to write this file and its folder" }
+}

@@ -1,0 +1,34 @@
+public import HubModel
+public import MQTT
+
+/// What a hub needs to know to start.
+public struct HubConfiguration: Sendable {
+    public var hub: Identifier
+    public var broker: BrokerAddress
+    /// Of the broker's user `hub.{hub}`.
+    public var brokerPassword: String
+    /// The broker's user and rights files, where the hub is to keep them; nil leaves rights to somebody else.
+    public var accessFiles: BrokerAccessFiles?
+    /// Where devices find the broker, for people to read.
+    public var advertised: [BrokerAddress]
+    /// A connection string or URI as libpq has them.
+    public var database: String
+    /// The text of schema.sql, applied at the start.
+    public var schema: String
+
+    public init(
+        hub: Identifier, broker: BrokerAddress, brokerPassword: String, accessFiles: BrokerAccessFiles?,
+        advertised: [BrokerAddress], database: String, schema: String
+    ) {
+        self.hub = hub
+        self.broker = broker
+        self.brokerPassword = brokerPassword
+        self.accessFiles = accessFiles
+        self.advertised = advertised
+        self.database = database
+        self.schema = schema
+    }
+}
+
+/// The version of hub, agent and command line.
+public let sensorhubVersion = "0.1.0"

@@ -1,0 +1,167 @@
+import Glibc
+import HubModel
+import Logging
+import MQTT
+import Postgres
+import SimdJSON
+
+/// The hub's decisions: takes messages one after the other, changes the database, and says what is to be published.
+/// It is for one thread. Each area's part is an extension in that area's folder.
+final class HubCore {
+    let configuration: HubConfiguration
+    let topics: Topics
+    let database: Connection
+    let logger: Logger
+    let catalog: IngestCatalog
+    let startedAt: Int64
+    var registry: Registry
+    /// Algorithm instances that are to run.
+    var instances: [Identifier: AlgorithmInstance]
+    /// Nodes whose agent is connected.
+    var onlineNodes: Set<Identifier> = []
+
+    /// Output lines stored since a program's old ones were last removed.
+    var linesSinceTrim: [ProgramID: Int] = [:]
+
+    /// What waits for the end of a round: rights first, then messages, so that nobody is told of a right before the
+    /// broker knows it.
+    private var outbox: [OutgoingMessage] = []
+    private var rightsChanged = false
+    private var plansChanged: Set<Identifier> = []
+
+    /// - Throws: `PostgresError` and what the database's contents make impossible.
+    init(
+        _ configuration: HubConfiguration, database: Connection, catalog: IngestCatalog, logger: Logger
+    ) throws {
+        self.configuration = configuration
+        self.database = database
+        self.catalog = catalog
+        self.logger = logger
+        topics = Topics(hub: configuration.hub)
+        startedAt = microsecondsSince1970()
+        registry = try Registry(from: database)
+        instances = try AlgorithmInstance.active(in: database)
+        try database.query("UPDATE hub.node SET status = 'offline', since = now() WHERE status = 'online'")
+        publishCatalog()
+        try makePartitions()
+    }
+
+    /// Makes the partitions for the weeks to come.
+    func makePartitions() throws {
+        for type in registry.types.values {
+            try database.query("SELECT hub.make_partitions($1)", .text(type.table))
+        }
+    }
+
+    // MARK: Rounds
+
+    func publish(_ message: OutgoingMessage) { outbox.append(message) }
+    func changeRights() { rightsChanged = true }
+    func changePlan(of node: Identifier?) {
+        if let node { plansChanged.insert(node) }
+    }
+
+    /// Ends a round: writes the rights where they changed, and hands over what is to be published.
+    func finishRound() throws -> [OutgoingMessage] {
+        if rightsChanged {
+            if let files = configuration.accessFiles {
+                try BrokerAccess.writeFiles(files, hub: configuration.hub, from: database)
+            }
+            rightsChanged = false
+        }
+        for node in plansChanged where onlineNodes.contains(node) { publish(try plan(for: node)) }
+        plansChanged = []
+        defer { outbox = [] }
+        return outbox
+    }
+
+    /// Records what was done and why, and tells whoever follows the events.
+    func record(_ kind: String, _ subject: String, _ detail: JSONObject = [:]) throws {
+        try database.query(
+            "INSERT INTO hub.event (kind, subject, detail) VALUES ($1, $2, $3)",
+            .text(kind), .text(subject), .text(JSON.object(detail).text()))
+        var event: JSONObject = ["kind": .string(kind), "subject": .string(subject), "t": .int(microsecondsSince1970())]
+        for member in detail { event[member.key] = member.value }
+        publish(OutgoingMessage(topic: topics.event(kind), payload: JSON.object(event).bytes()))
+    }
+
+    /// Tells ingest which sensors there are.
+    func publishCatalog() {
+        catalog.replace(with: registry)
+    }
+
+    // MARK: Messages
+
+    /// Handles one message that is not a reading.
+    func handle(_ message: Message) {
+        guard let parts = topics.parts(of: message.topic) else { return }
+        do {
+            switch (parts.first, parts.count) {
+            case ("rpc", 3): answer(message, service: String(parts[1]), method: String(parts[2]))
+            case ("nodes", 3):
+                guard let node = Identifier(parts[1]) else { return }
+                if parts[2] == "status" { try handleStatus(message, of: node) }
+                if parts[2] == "report" { try handleReport(message, of: node) }
+            case ("sensors", 3) where parts[2] == "status":
+                guard let sensor = Identifier(parts[1]) else { return }
+                try handleStatus(message, ofSensor: sensor)
+            case ("sensors", 3) where parts[2] == "log":
+                guard let sensor = Identifier(parts[1]) else { return }
+                try storeLog(message, of: ProgramID(.driver, sensor))
+            case ("algorithms", 3) where parts[2] == "log":
+                guard let instance = Identifier(parts[1]) else { return }
+                try storeLog(message, of: ProgramID(.algorithm, instance))
+            default: break
+            }
+        } catch {
+            logger.warning("\(message.topic): \(error)")
+        }
+    }
+
+    private func answer(_ message: Message, service: String, method: String) {
+        let outgoing: OutgoingMessage?
+        do {
+            let request = try Request(message, service: service, method: method)
+            outgoing = request.message(with: reply(to: request), topics: topics)
+        } catch {
+            outgoing = Request.reply(
+                Reply(Refusal(error)), to: message.responseTopic, correlation: message.correlation, topics: topics)
+        }
+        if let outgoing { publish(outgoing) }
+    }
+
+    private func reply(to request: Request) -> Reply {
+        let waiting = outbox.count
+        do {
+            do {
+                return try route(request)
+            } catch let error as PostgresError where error.isUnavailable {
+                // The database came back between two requests: the connection is what is old, not the request.
+                outbox.removeSubrange(waiting...)
+                try reconnect()
+                return try route(request)
+            }
+        } catch {
+            // Nothing was done, so nothing is to be told.
+            outbox.removeSubrange(waiting...)
+            let refusal = Refusal(error)
+            if refusal.status == .internalError { logger.error("\(request.service)/\(request.method): \(refusal)") }
+            return Reply(refusal)
+        }
+    }
+
+    /// Connects to the database again, and reads from it what is held in memory.
+    func reconnect() throws {
+        try database.reset()
+        registry = try Registry(from: database)
+        instances = try AlgorithmInstance.active(in: database)
+        publishCatalog()
+    }
+}
+
+/// The time now, in microseconds since 1970.
+func microsecondsSince1970() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+}

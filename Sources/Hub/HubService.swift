@@ -1,0 +1,157 @@
+import Glibc
+import HubModel
+public import Logging
+import MQTT
+import Postgres
+import SimdJSON
+
+/// The hub: one thread for decisions, one for readings.
+public final class HubService: Sendable {
+    private let configuration: HubConfiguration
+    private let logger: Logger
+    private let topics: Topics
+    private let inbox = Inbox()
+
+    public init(_ configuration: HubConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+        topics = Topics(hub: configuration.hub)
+    }
+
+    /// Runs until `stop`. Blocks: give it a thread of its own.
+    ///
+    /// - Throws: what makes it impossible to start at all: a database that refuses us or the schema, or rights that cannot
+    ///   be written. A database or broker that is not there yet is waited for.
+    public func run() throws {
+        guard let database = try connectToDatabase() else { return }
+        try database.run(script: configuration.schema)
+        guard try lead(database) else { return }
+        try BrokerAccess.enroll(.hub(configuration.hub), password: configuration.brokerPassword, in: database)
+        let catalog = IngestCatalog()
+        let core = try HubCore(configuration, database: database, catalog: catalog, logger: logger)
+        if let files = configuration.accessFiles {
+            try BrokerAccess.writeFiles(files, hub: configuration.hub, from: database)
+        }
+        let ingest = Ingest(configuration, catalog: catalog, logger: logger)
+        let reading = startThread { ingest.run() }
+        let client = makeClient()
+        client.start()
+        logger.info("hub \(configuration.hub) is up", metadata: ["broker": "\(configuration.broker)"])
+        serve(core, client: client, ingest: ingest)
+        ingest.stop()
+        pthread_join(reading, nil)
+        tellCommitted(ingest, client)
+        publish([OutgoingMessage(topic: topics.hubStatus, payload: status("offline"), isRetained: true)], client)
+        client.stop()
+        logger.info("hub \(configuration.hub) has stopped")
+    }
+
+    /// Ends `run`; from any thread.
+    public func stop() { inbox.stop() }
+
+    // MARK: Start
+
+    private func connectToDatabase() throws -> Connection? {
+        var backoff = Backoff(first: .milliseconds(100), cap: .seconds(5))
+        while !inbox.isStopping {
+            do {
+                return try Connection(configuration.database)
+            } catch let error where error.message.contains("authentication") || error.message.contains("does not exist") {
+                throw error
+            } catch {
+                logger.warning("waiting for the database: \(error)")
+                inbox.wait(backoff.next())
+            }
+        }
+        return nil
+    }
+
+    /// Waits until no other hub of this database leads.
+    private func lead(_ database: Connection) throws -> Bool {
+        var hasWaited = false
+        while !inbox.isStopping {
+            let isLeader = try database.query(
+                "SELECT pg_try_advisory_lock(hashtext('sensorhub leader'), hashtext($1)) AS leads",
+                .text(configuration.hub.text))[0].bool("leads")
+            if isLeader { return true }
+            if !hasWaited { logger.notice("another hub leads; standing by") }
+            hasWaited = true
+            inbox.wait(.milliseconds(500))
+        }
+        return false
+    }
+
+    private func makeClient() -> Client {
+        var configuration = ClientConfiguration(
+            address: self.configuration.broker, clientID: "hub.\(self.configuration.hub)",
+            user: BrokerUser.hub(self.configuration.hub).description, password: self.configuration.brokerPassword,
+            receiveMaximum: 200)
+        configuration.will = OutgoingMessage(topic: topics.hubStatus, payload: status("offline"), isRetained: true)
+        let inbox = inbox
+        let client = Client(configuration) { inbox.put($0) }
+        client.subscribe(
+            topics.requests, topics.node("+", .status), topics.node("+", .report), topics.sensor("+", .status),
+            topics.sensor("+", .log), topics.algorithm("+", .log))
+        return client
+    }
+
+    private func status(_ word: String) -> [UInt8] {
+        JSON.object([
+            "status": .string(word), "version": .string(sensorhubVersion), "t": .int(microsecondsSince1970()),
+        ]).bytes()
+    }
+
+    // MARK: Work
+
+    private func serve(_ core: HubCore, client: Client, ingest: Ingest) {
+        var lastPartitions = ContinuousClock.now
+        while !inbox.isStopping {
+            // Several changes at a time: all that waits is handled before the rights are written once.
+            for event in inbox.take(waitingAtMost: .milliseconds(200)) {
+                switch event {
+                case .connected:
+                    logger.info("connected to the broker")
+                    publish([OutgoingMessage(topic: topics.hubStatus, payload: status("online"), isRetained: true)], client)
+                    publish(core.instances.values.map(core.bindingMessage), client)
+                case .disconnected(let error):
+                    logger.warning("no connection to the broker: \(error)")
+                case .message(let message):
+                    core.handle(message)
+                case .published(_, let error):
+                    if let error { logger.error("the broker refused a message of the hub: \(error)") }
+                }
+            }
+            do {
+                publish(try core.finishRound(), client)
+                if ContinuousClock.now - lastPartitions > .seconds(3_600) {
+                    lastPartitions = .now
+                    try core.makePartitions()
+                }
+            } catch {
+                logger.error("\(error)")
+                inbox.wait(.milliseconds(500))
+                do { try core.reconnect() } catch { logger.warning("waiting for the database: \(error)") }
+            }
+            tellCommitted(ingest, client)
+        }
+    }
+
+    private func publish(_ messages: [OutgoingMessage], _ client: Client) {
+        for message in messages {
+            do {
+                try client.publish(message)
+            } catch {
+                logger.warning("\(message.topic) could not be published: \(error)")
+            }
+        }
+    }
+
+    /// Tells drivers how far their readings have come, so that they can forget them.
+    private func tellCommitted(_ ingest: Ingest, _ client: Client) {
+        publish(ingest.takeCommitted().map { sensor, progress in
+            let payload: JSON = ["boot": .int(progress.boot), "seq": .int(progress.sequence)]
+            return OutgoingMessage(
+                topic: topics.sensor(sensor.text, .committed), payload: payload.bytes(), isRetained: true)
+        }, client)
+    }
+}

@@ -1,0 +1,146 @@
+import Glibc
+import HubModel
+import Logging
+import MQTT
+import Postgres
+import Synchronization
+
+/// Takes readings from the broker into the database, on a thread of its own: read a batch, commit it, and only then let
+/// the broker have the acknowledgements. When a commit fails the connection to the broker is dropped, so that the broker
+/// sends everything again; when the database is gone nothing is read, and the broker queues.
+final class Ingest: Sendable {
+    /// A batch is committed when it has this many messages or payload bytes, or when nothing more is waiting.
+    private static let maximumMessages = 5_000
+    private static let maximumBytes = 4 << 20
+
+    private let configuration: HubConfiguration
+    private let catalog: IngestCatalog
+    private let logger: Logger
+    private let isStopping = Atomic(false)
+    /// How far each sensor's readings have come since this was last taken.
+    private let committed = Mutex<[Identifier: IngestBatch.Progress]>([:])
+
+    init(_ configuration: HubConfiguration, catalog: IngestCatalog, logger: Logger) {
+        self.configuration = configuration
+        self.catalog = catalog
+        self.logger = logger
+    }
+
+    /// What drivers have not been told yet.
+    func takeCommitted() -> [Identifier: IngestBatch.Progress] {
+        committed.withLock { committed in
+            defer { committed = [:] }
+            return committed
+        }
+    }
+
+    func stop() { isStopping.store(true, ordering: .relaxed) }
+
+    private var goesOn: Bool { !isStopping.load(ordering: .relaxed) }
+
+    /// Runs until `stop`.
+    func run() {
+        var backoff = Backoff(first: .milliseconds(100), cap: .seconds(5))
+        var session: Session?
+        while goesOn {
+            do {
+                if session == nil { session = try Session(configuration, catalog: catalog, logger: logger) }
+                try session!.serve(while: { goesOn }) { progress in
+                    backoff.reset()
+                    committed.withLock { $0.merge(progress) { _, new in new } }
+                }
+            } catch {
+                logger.warning("ingest pauses: \(error)")
+                sleep(backoff.next())
+            }
+        }
+    }
+
+    private func sleep(_ duration: Duration) {
+        let deadline = ContinuousClock.now + duration
+        while goesOn, ContinuousClock.now < deadline { usleep(20_000) }
+    }
+
+    /// The two connections and what is known while they last.
+    private final class Session {
+        private let broker: DeferredAckClient
+        private let store: IngestStore
+        private let topics: Topics
+        private let catalog: IngestCatalog
+        private let parser = ReadingParser()
+        private var catalogVersion = 0
+        private var entries: [Identifier: IngestCatalog.Entry] = [:]
+        private var batch = IngestBatch()
+        private var isDatabaseSuspect = false
+        /// Numbers readings that come without a sequence number; the time makes it grow over restarts.
+        private var nextSequence = microsecondsSince1970()
+        private let dataPrefix: [UInt8]
+        private let dataSuffix = Array("/data".utf8)
+
+        init(_ configuration: HubConfiguration, catalog: IngestCatalog, logger: Logger) throws {
+            topics = Topics(hub: configuration.hub)
+            self.catalog = catalog
+            store = IngestStore(try Connection(configuration.database), topics: topics, logger: logger)
+            dataPrefix = Array("\(topics.root)/sensors/".utf8)
+            broker = DeferredAckClient(
+                ClientConfiguration(
+                    address: configuration.broker, clientID: "ingest.\(configuration.hub)",
+                    user: BrokerUser.hub(configuration.hub).description, password: configuration.brokerPassword,
+                    sessionExpirySeconds: 7 * 86_400, receiveMaximum: 20_000),
+                filters: [topics.sensor("+", .data)])
+        }
+
+        func serve(while goesOn: () -> Bool, committed: ([Identifier: IngestBatch.Progress]) -> Void) throws {
+            if isDatabaseSuspect {
+                try store.reconnect()
+                isDatabaseSuspect = false
+            }
+            batch = IngestBatch()
+            try broker.connect(take)
+            while goesOn() {
+                if let entries = catalog.entries(ifNewerThan: &catalogVersion) { self.entries = entries }
+                var messages = 0
+                while messages < Ingest.maximumMessages, batch.bytes < Ingest.maximumBytes {
+                    let count = try broker.read(
+                        limit: min(256, Ingest.maximumMessages - messages), waitMilliseconds: messages == 0 ? 200 : 0, take)
+                    messages += count
+                    if count == 0 { break }
+                }
+                if !batch.isEmpty {
+                    do {
+                        try store.store(batch)
+                    } catch {
+                        isDatabaseSuspect = true
+                        throw error
+                    }
+                    let progress = batch.progress.map { (batch.sensors[$0.key]!, $0.value) }
+                    committed(Dictionary(progress, uniquingKeysWith: { _, last in last }))
+                    batch = IngestBatch()
+                }
+                try broker.acknowledge()
+            }
+        }
+
+        private func take(_ message: DeferredAckClient.BorrowedMessage) {
+            let now = microsecondsSince1970()
+            // The subscription lets through nothing but sensors/+/data.
+            let name = message.topic.dropFirst(dataPrefix.count).dropLast(dataSuffix.count)
+            let topic = String(decoding: message.topic, as: UTF8.self)
+            guard let sensor = Identifier(String(decoding: name, as: UTF8.self)), let entry = entry(for: sensor) else {
+                batch.addDeadLetter(
+                    Array(message.payload), topic: topic, ReadingFault(field: "", reason: "no such sensor is registered"),
+                    receivedAt: now)
+                return
+            }
+            batch.add(
+                message.payload, topic: topic, from: entry, receivedAt: now, parser: parser, nextSequence: &nextSequence)
+        }
+
+        /// A sensor that is not known may have been registered since the batch began.
+        private func entry(for sensor: Identifier) -> IngestCatalog.Entry? {
+            if let entry = entries[sensor] { return entry }
+            if let newer = catalog.entries(ifNewerThan: &catalogVersion) { entries = newer }
+            return entries[sensor]
+        }
+    }
+}

@@ -1,0 +1,160 @@
+import Glibc
+public import HubModel
+import MQTT
+public import SimdJSON
+import Synchronization
+
+/// The connection of one algorithm instance to its hub: its binding, its sensors' readings and control functions, and
+/// its app's page. It connects in the background and comes back by itself when the broker was away.
+///
+///     let platform = try Platform()
+///     for await reading in platform.readings(0) {
+///         if let lux = reading["lux"]?.double, lux < 40 {
+///             try await platform.call(reading.sensor, "set_light", ["on": true])
+///         }
+///     }
+public final class Platform: Sendable {
+    /// Who this is.
+    public let environment: PlatformEnvironment
+
+    private let topics: Topics
+    private let client: Client
+    private let state: PlatformState
+
+    /// Takes what the hub has put into the environment, and begins to connect.
+    ///
+    /// - Throws: `PlatformError` where the environment is not as a hub makes it.
+    public convenience init() throws(PlatformError) {
+        self.init(try PlatformEnvironment())
+    }
+
+    /// Begins to connect.
+    public init(_ environment: PlatformEnvironment) {
+        self.environment = environment
+        topics = Topics(hub: environment.hub)
+        let state = PlatformState(bindingTopic: topics.algorithm(environment.instance.text, .binding))
+        self.state = state
+        client = Client(
+            ClientConfiguration(
+                address: environment.broker, clientID: environment.user, user: environment.user,
+                password: environment.password)
+        ) { state.handle($0) }
+        state.setClient(client)
+        client.subscribe(state.bindingTopic)
+        client.start()
+    }
+
+    /// Ends all iterations and calls, and disconnects.
+    public func close() {
+        state.close()
+        client.stop()
+    }
+
+    // MARK: Binding
+
+    /// The binding, waiting for it if need be.
+    ///
+    /// - Throws: `PlatformError` when it does not come in time.
+    public func binding(timeout: Duration = .seconds(30)) async throws(PlatformError) -> BindingDocument {
+        let waiting = Task { [state] () -> BindingDocument? in
+            for await binding in state.bindings() { return binding }
+            return nil
+        }
+        let timer = Task {
+            try await Task.sleep(for: timeout)
+            waiting.cancel()
+        }
+        defer { timer.cancel() }
+        if let binding = await waiting.value { return binding }
+        throw PlatformError(
+            .noBinding, state.problem ?? "no binding for '\(environment.instance)' within \(timeout): is it deployed?")
+    }
+
+    /// The binding as it is, and each new one.
+    public func bindings() -> AsyncStream<BindingDocument> { state.bindings() }
+
+    // MARK: Readings
+
+    /// The readings of these positions, or of all if none is named. The stream follows the binding as it changes, and
+    /// ends when the platform is closed. When the algorithm is slower than its sensors, the newest 1,000 readings wait.
+    public func readings(_ positions: Int...) -> AsyncStream<Reading> {
+        state.readings(of: positions.isEmpty ? nil : Set(positions))
+    }
+
+    // MARK: Control
+
+    /// Calls a control function of the first sensor at a position, and waits for the driver's reply.
+    ///
+    /// - Throws: `PlatformError`; `refused`, `failed` and `timeout` say what became of it.
+    @discardableResult
+    public func call(
+        _ position: Int, _ function: String, _ parameters: JSONObject = [:], timeout: Duration = .seconds(10)
+    ) async throws(PlatformError) -> ControlReply {
+        try await call(try sensor(at: position, in: await binding()), function, parameters, timeout)
+    }
+
+    /// Calls a control function of a bound sensor, and waits for the driver's reply.
+    ///
+    /// - Throws: as `call` of a position.
+    @discardableResult
+    public func call(
+        _ id: Identifier, _ function: String, _ parameters: JSONObject = [:], timeout: Duration = .seconds(10)
+    ) async throws(PlatformError) -> ControlReply {
+        let bound = try await binding().positions.flatMap(\.sensors)
+        guard let sensor = bound.first(where: { $0.id == id }) else {
+            throw PlatformError(.invalid, "sensor '\(id)' is not bound to '\(environment.instance)'")
+        }
+        return try await call(sensor, function, parameters, timeout)
+    }
+
+    private func call(
+        _ sensor: BindingDocument.Sensor, _ function: String, _ parameters: JSONObject, _ timeout: Duration
+    ) async throws(PlatformError) -> ControlReply {
+        let call = ControlCall(id: makeUniqueID(), function: function, parameters: parameters)
+        do {
+            try call.check(against: sensor.functions)
+        } catch {
+            throw PlatformError(.invalid, "\(error)")
+        }
+        guard let topic = sensor.controlTopic else { throw PlatformError(.invalid, "'\(sensor.id)' cannot be controlled") }
+        let message = OutgoingMessage(
+            topic: topic, payload: call.json.bytes(), expirySeconds: UInt32(max(1, timeout / .seconds(1))))
+        let timer = Task { [state] in
+            try await Task.sleep(for: timeout)
+            state.finishCall(call.id, .failure(PlatformError(.timeout, "no reply from '\(sensor.id)' within \(timeout)")))
+        }
+        defer { timer.cancel() }
+        let reply = try await state.reply(to: call.id) { [client] () throws(MQTTError) in
+            try client.publish(message)
+        }
+        switch reply.status {
+        case .done: return reply
+        case .refused: throw PlatformError(.refused, "'\(sensor.id)' refused: \(reply.error ?? "no reason given")")
+        case .failed: throw PlatformError(.failed, "'\(sensor.id)' failed: \(reply.error ?? "no reason given")")
+        }
+    }
+
+    /// The first sensor at a position.
+    func sensor(at position: Int, in binding: BindingDocument) throws(PlatformError) -> BindingDocument.Sensor {
+        guard binding.positions.indices.contains(position) else {
+            throw PlatformError(.invalid, "there is no position \(position): the binding has \(binding.positions.count)")
+        }
+        guard let sensor = binding.positions[position].sensors.first else {
+            throw PlatformError(.invalid, "no sensor is bound at position \(position) now")
+        }
+        return sensor
+    }
+
+    // MARK: Page
+
+    /// Publishes what the app's page shows.
+    ///
+    /// - Throws: `PlatformError` without a connection to the broker.
+    public func publishPage(_ page: JSON) throws(PlatformError) {
+        do {
+            try client.publish(OutgoingMessage(topic: topics.page(of: environment.app), payload: page.bytes()))
+        } catch {
+            throw PlatformError(.undelivered, error.reason)
+        }
+    }
+}

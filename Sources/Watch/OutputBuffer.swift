@@ -1,0 +1,118 @@
+import Glibc
+
+/// Turns what a program writes into lines, in batches. It keeps little, however much and whatever the program writes:
+/// long lines are cut, and of many lines in one second only the first are kept and the rest are counted.
+struct OutputBuffer {
+    static let maximumLineBytes = 8 << 10
+    static let maximumLinesPerSecond = 500
+    static let batchLines = 100
+
+    private var lines: [OutputLine] = []
+    private var unfinished: [OutputLine.Stream: UnfinishedLine] = [:]
+    /// The second (since 1970) that is being counted.
+    private var second: Int64 = 0
+    private var linesInSecond = 0
+    private var dropped = 0
+    /// The last line on stderr with something in it.
+    private(set) var lastErrorLine: String?
+
+    private struct UnfinishedLine {
+        var bytes: [UInt8] = []
+        /// How long it is, with what was cut.
+        var count = 0
+    }
+
+    /// True while nothing waits for `flush`.
+    var isEmpty: Bool { lines.isEmpty && dropped == 0 }
+
+    /// - Parameter time: microseconds since 1970.
+    /// - Returns: the batches that have become full.
+    mutating func append(_ bytes: [UInt8], _ stream: OutputLine.Stream, at time: Int64) -> [[OutputLine]] {
+        var batches: [[OutputLine]] = []
+        // Out of the dictionary while it is worked on, so that it is not copied.
+        var line = unfinished.removeValue(forKey: stream) ?? UnfinishedLine()
+        bytes.withUnsafeBytes { bytes in
+            var rest = bytes
+            // Not firstIndex(of:): a program that floods us must not cost more than it has to.
+            while let start = rest.baseAddress, let end = memchr(start, 0x0A, rest.count) {
+                let count = UnsafeRawPointer(end) - start
+                take(rest.prefix(count), into: &line)
+                finish(&line, stream, at: time)
+                if lines.count >= Self.batchLines {
+                    batches.append(lines)
+                    lines = []
+                }
+                rest = UnsafeRawBufferPointer(rebasing: rest[(count + 1)...])
+            }
+            take(rest[...], into: &line)
+        }
+        unfinished[stream] = line
+        return batches
+    }
+
+    /// What has come since the last batch. A line that has no end yet stays.
+    mutating func flush(at time: Int64) -> [OutputLine] {
+        countDropped(at: time)
+        defer { lines = [] }
+        return lines
+    }
+
+    /// All that is left, when the program has ended.
+    mutating func finish(at time: Int64) -> [OutputLine] {
+        for stream in [OutputLine.Stream.stdout, .stderr] {
+            guard var line = unfinished.removeValue(forKey: stream), line.count > 0 else { continue }
+            finish(&line, stream, at: time)
+        }
+        countDropped(at: time, evenNow: true)
+        return flush(at: time)
+    }
+
+    /// Before a new run.
+    mutating func forgetLastErrorLine() {
+        lastErrorLine = nil
+    }
+
+    // MARK: Lines
+
+    private func take(_ bytes: Slice<UnsafeRawBufferPointer>, into line: inout UnfinishedLine) {
+        line.count += bytes.count
+        // During a flood nothing is kept of a line that will be dropped; but it can still end in a quieter second.
+        let room = Self.maximumLineBytes - line.bytes.count
+        if room > 0 { line.bytes.append(contentsOf: bytes.prefix(room)) }
+    }
+
+    private mutating func finish(_ line: inout UnfinishedLine, _ stream: OutputLine.Stream, at time: Int64) {
+        defer {
+            line.bytes.removeAll(keepingCapacity: true)
+            line.count = 0
+        }
+        countDropped(at: time)
+        guard linesInSecond < Self.maximumLinesPerSecond else {
+            dropped += 1
+            return
+        }
+        linesInSecond += 1
+        let text = Self.text(line)
+        if stream == .stderr, text.contains(where: { !$0.isWhitespace }) { lastErrorLine = text }
+        lines.append(OutputLine(time: time, stream: stream, text: text))
+    }
+
+    private static func text(_ line: UnfinishedLine) -> String {
+        var bytes = line.bytes[...]
+        if line.count == bytes.count, bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+        // NUL is valid UTF-8, but no database takes it as text.
+        let text = String(decoding: bytes, as: UTF8.self).replacing("\0", with: "\u{FFFD}")
+        return line.count > line.bytes.count ? "\(text) … (cut, \(line.count) bytes)" : text
+    }
+
+    /// Says how many lines were dropped, once the second in which they came is over.
+    private mutating func countDropped(at time: Int64, evenNow: Bool = false) {
+        let now = time / 1_000_000
+        guard now != second || evenNow else { return }
+        second = now
+        linesInSecond = 0
+        guard dropped > 0 else { return }
+        lines.append(OutputLine(time: time, stream: .stderr, text: "… \(dropped) lines dropped"))
+        dropped = 0
+    }
+}

@@ -1,0 +1,86 @@
+import Glibc
+import HubModel
+import SimdJSON
+import SystemPackage
+
+/// What identifies a process for as long as the machine is up, kept in a file so that a later supervisor finds it.
+struct ProcessRecord: Equatable {
+    let name: String
+    let pid: Int32
+    /// Clock ticks from the machine's start to the process's.
+    let startTime: Int64
+    /// The machine's start.
+    let boot: String
+
+    init(name: String, pid: Int32, startTime: Int64, boot: String) {
+        self.name = name
+        self.pid = pid
+        self.startTime = startTime
+        self.boot = boot
+    }
+
+    /// Nil when there is no such process.
+    init?(name: String, pid: Int32) {
+        guard let process = ProcessStatus(pid: pid) else { return nil }
+        self.init(name: name, pid: pid, startTime: process.startTime, boot: Self.boot)
+    }
+
+    /// True while the process that the record was made of lives.
+    var isAlive: Bool {
+        guard boot == Self.boot, let process = ProcessStatus(pid: pid) else { return false }
+        return process.startTime == startTime && !process.isZombie
+    }
+
+    /// The kernel's id of the machine's present run.
+    static let boot: String = {
+        let bytes = (try? PrivateFile.read("/proc/sys/kernel/random/boot_id")) ?? []
+        return String(decoding: bytes.filter { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    }()
+
+    // MARK: File
+
+    func write(to path: String) throws(Errno) {
+        let json: JSON = [
+            "name": .string(name), "pid": .int(Int64(pid)), "start_time": .int(startTime), "boot": .string(boot),
+        ]
+        try PrivateFile.write(json.bytes(), to: path)
+    }
+
+    /// Nil for a file that is no record.
+    init?(readingFrom path: String) {
+        guard let bytes = try? PrivateFile.read(path, limit: 64 << 10), let json = try? JSON(parsing: bytes) else {
+            return nil
+        }
+        let reader = DocumentReader(json)
+        do {
+            name = try reader.required("name").string()
+            // 0 and 1 would be every process of ours, and init.
+            pid = Int32(try reader.required("pid").int(2...Int64(Int32.max)))
+            startTime = try reader.required("start_time").int()
+            boot = try reader.required("boot").string()
+        } catch {
+            return nil
+        }
+    }
+}
+
+/// What the kernel tells of a process in `/proc/PID/stat` (proc(5)).
+struct ProcessStatus {
+    let isZombie: Bool
+    let group: Int32
+    /// Field 22: clock ticks since the machine's start.
+    let startTime: Int64
+
+    /// Nil when there is no such process.
+    init?(pid: Int32) {
+        guard let bytes = try? PrivateFile.read("/proc/\(pid)/stat"),
+            // The second field is the program's name in brackets, with anything in it.
+            let nameEnd = bytes.lastIndex(of: UInt8(ascii: ")"))
+        else { return nil }
+        let fields = bytes[(nameEnd + 1)...].split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
+        guard fields.count > 19, let group = Int32(fields[2]), let startTime = Int64(fields[19]) else { return nil }
+        isZombie = fields[0] == "Z" || fields[0] == "X"
+        self.group = group
+        self.startTime = startTime
+    }
+}

@@ -1,0 +1,68 @@
+import Embedded
+import Glibc
+import HubModel
+import MQTT
+import SimdJSON
+
+/// How to reach a running hub, as `sensorhub up` and `sensorhub enroll` write it for its owner's eyes only.
+struct ConnectionFile {
+    let path: String
+    let hub: Identifier
+    let broker: BrokerAddress
+    let user: BrokerUser
+    let password: String
+    /// The hub's database, where the person may use it directly.
+    let database: String?
+
+    var topics: Topics { Topics(hub: hub) }
+
+    /// Reads the file of the hub under `data`.
+    ///
+    /// - Throws: `CommandError` that says how to start a hub, or what is wrong with the file.
+    init(data: DataDirectory) throws {
+        path = data.connectionFile
+        let content: [UInt8]
+        do {
+            content = try readFile(path)
+        } catch {
+            throw CommandError(
+                error.isMissing
+                    ? "no hub is running under \(data.path): start one with 'sensorhub up', or name another folder with --data"
+                    : "\(error)")
+        }
+        do {
+            let reader = DocumentReader(try JSON(parsing: content))
+            hub = try reader.required("hub").identifier()
+            let address = try reader.required("broker")
+            guard let broker = BrokerAddress(try address.string()) else { throw address.error("is no address") }
+            self.broker = broker
+            let name = try reader.required("user")
+            guard let user = BrokerUser(try name.string()) else { throw name.error("is no user of a hub") }
+            self.user = user
+            password = try reader.required("password").string()
+            database = try reader.optional("database")?.string()
+        } catch {
+            throw CommandError("\(path): \(error)")
+        }
+    }
+}
+
+/// A file that cannot be read.
+struct FileError: Error, CustomStringConvertible {
+    let path: String
+    let code: Int32
+
+    var isMissing: Bool { code == ENOENT }
+    var description: String { "\(path): \(String(cString: strerror(code)))" }
+}
+
+/// The whole content of a file.
+func readFile(_ path: String) throws(FileError) -> [UInt8] {
+    guard let file = fopen(path, "re") else { throw FileError(path: path, code: errno) }
+    defer { fclose(file) }
+    var content: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 64 << 10)
+    while case let count = fread(&chunk, 1, chunk.count, file), count > 0 { content.append(contentsOf: chunk[..<count]) }
+    guard ferror(file) == 0 else { throw FileError(path: path, code: errno) }
+    return content
+}

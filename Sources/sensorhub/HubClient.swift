@@ -1,0 +1,175 @@
+import HubModel
+import MQTT
+import SimdJSON
+import Synchronization
+
+/// A person's connection to a running hub: requests with replies, and topics to follow.
+final class HubClient: Sendable {
+    let topics: Topics
+    private let client: Client
+    private let exchange = Exchange()
+    private let broker: BrokerAddress
+    private let replyTopic: String
+
+    /// Connects.
+    ///
+    /// - Throws: `CommandError` where the broker cannot be reached or does not let us in.
+    init(_ file: ConnectionFile) async throws {
+        topics = file.topics
+        broker = file.broker
+        replyTopic = "\(topics.client(file.user))/\(makeUniqueID())"
+        let exchange = exchange
+        client = Client(
+            ClientConfiguration(
+                address: file.broker, clientID: "\(file.user).\(makeUniqueID().prefix(12))",
+                user: file.user.description, password: file.password)
+        ) { exchange.handle($0) }
+        client.subscribe(replyTopic)
+        client.start()
+        do {
+            let timer = Self.after(.seconds(5)) { exchange.giveUpConnecting() }
+            defer { timer.cancel() }
+            try await exchange.connected()
+        } catch {
+            client.stop()
+            throw CommandError("the broker at \(broker) cannot be reached: \(error); 'sensorhub doctor' tells more")
+        }
+    }
+
+    deinit {
+        client.stop()
+    }
+
+    /// Asks the hub.
+    ///
+    /// - Returns: the reply, whatever its status.
+    /// - Throws: `CommandError` when no reply comes in time.
+    func reply(
+        to service: String, _ method: String, _ parameters: JSONObject = [:], timeout: Duration = .seconds(10)
+    ) async throws -> JSON {
+        let id = Array(makeUniqueID().utf8)
+        let message = OutgoingMessage(
+            topic: topics.request(service, method), payload: JSON.object(parameters).bytes(), responseTopic: replyTopic,
+            correlation: id, expirySeconds: UInt32(timeout / .seconds(1)))
+        do {
+            let timer = Self.after(timeout) { [exchange] in exchange.forget(id) }
+            defer { timer.cancel() }
+            return try await exchange.reply(with: id) { try client.publish(message) }
+        } catch let error as MQTTError where error.code == .timeout {
+            throw CommandError("the hub does not answer; 'sensorhub doctor' tells more")
+        } catch let error as MQTTError {
+            throw CommandError("the broker at \(broker) did not take the request: \(error)")
+        }
+    }
+
+    /// Asks the hub for something that it must be able to do.
+    ///
+    /// - Throws: `CommandError` with the hub's reason when it refuses.
+    func request(
+        _ service: String, _ method: String, _ parameters: JSONObject = [:], timeout: Duration = .seconds(10)
+    ) async throws -> JSON {
+        let reply = try await reply(to: service, method, parameters, timeout: timeout)
+        guard let status = reply["status"]?.int, (200..<300).contains(status) else {
+            throw CommandError(reply["error"]?.string ?? "the hub sent a reply without a status")
+        }
+        return reply
+    }
+
+    private static func after(_ duration: Duration, _ body: @escaping @Sendable () -> Void) -> Task<Void, Never> {
+        Task {
+            do { try await Task.sleep(for: duration) } catch { return }
+            body()
+        }
+    }
+
+    /// All messages on `filter` from now on; ends when the task does.
+    func follow(_ filters: String...) -> AsyncStream<Message> {
+        let (stream, continuation) = AsyncStream.makeStream(of: Message.self, bufferingPolicy: .bufferingNewest(10_000))
+        exchange.follow(continuation)
+        for filter in filters { client.subscribe(filter) }
+        return stream
+    }
+
+    /// Publishes at QoS 1.
+    func publish(_ message: OutgoingMessage) throws {
+        try client.publish(message)
+    }
+}
+
+/// What waits for the broker: the connection, replies, followers.
+private final class Exchange: Sendable {
+    private struct State {
+        var connection: Result<Void, MQTTError>?
+        var waitingForConnection: CheckedContinuation<Void, any Error>?
+        var waitingForReply: [[UInt8]: CheckedContinuation<JSON, any Error>] = [:]
+        var followers: [AsyncStream<Message>.Continuation] = []
+    }
+
+    private let state = Mutex(State())
+
+    func handle(_ event: Client.Event) {
+        switch event {
+        case .connected: finishConnection(.success(()))
+        case .disconnected(let error): finishConnection(.failure(error))
+        case .published: break
+        case .message(let message):
+            if let id = message.correlation {
+                let waiting = state.withLock { $0.waitingForReply.removeValue(forKey: id) }
+                guard let waiting else { return }
+                do {
+                    waiting.resume(returning: try JSON(parsing: message.payload))
+                } catch {
+                    waiting.resume(throwing: error)
+                }
+            } else {
+                for follower in state.withLock({ $0.followers }) { follower.yield(message) }
+            }
+        }
+    }
+
+    private func finishConnection(_ result: Result<Void, MQTTError>) {
+        let waiting = state.withLock { state in
+            state.connection = result
+            defer { state.waitingForConnection = nil }
+            return state.waitingForConnection
+        }
+        waiting?.resume(with: result.mapError { $0 as any Error })
+    }
+
+    /// Returns at the first answer of the broker.
+    func connected() async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            let known = state.withLock { state in
+                if state.connection == nil { state.waitingForConnection = continuation }
+                return state.connection
+            }
+            if let known { continuation.resume(with: known.mapError { $0 as any Error }) }
+        }
+    }
+
+    func reply(with id: [UInt8], send: () throws -> Void) async throws -> JSON {
+        try await withCheckedThrowingContinuation { continuation in
+            state.withLock { $0.waitingForReply[id] = continuation }
+            do {
+                try send()
+            } catch {
+                state.withLock { $0.waitingForReply.removeValue(forKey: id) }?.resume(throwing: error)
+            }
+        }
+    }
+
+    /// The reply did not come in time.
+    func forget(_ id: [UInt8]) {
+        state.withLock { $0.waitingForReply.removeValue(forKey: id) }?
+            .resume(throwing: MQTTError(.timeout, "no reply"))
+    }
+
+    /// Whatever still waits for the connection does so no longer.
+    func giveUpConnecting() {
+        finishConnection(.failure(MQTTError(.timeout, "no answer within 5 seconds")))
+    }
+
+    func follow(_ continuation: AsyncStream<Message>.Continuation) {
+        state.withLock { $0.followers.append(continuation) }
+    }
+}

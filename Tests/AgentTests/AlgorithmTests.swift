@@ -1,0 +1,135 @@
+import Glibc
+import HubModel
+import MQTT
+import SimdJSON
+import Testing
+import Watch
+
+@testable import Agent
+
+/// The platform library of this project.
+private let library = "\(#filePath)".split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/Python"
+
+@Test func anExecutableFromItsArchive() async throws {
+    try await Bench.run { bench in
+        let archive = try bench.archive([
+            "main.sh": "#!/bin/sh\necho \"$1 $SENSORHUB_INSTANCE $SENSORHUB_APP $SENSORHUB_USER\"; cat data.txt; sleep 1.2",
+            "data.txt": "beside it\n",
+        ])
+        let sha = sha256(archive)
+        bench.startAgent()
+        try await bench.run("light-1", sha256: sha, script: "main.sh", archive: archive)
+        try await bench.wait("the end") { $0.states(of: "light-1").last == "EXITED" }
+        #expect(bench.last(of: "light-1")?["reason"]?.string == "exit code 0")
+        let log = bench.topics.algorithm("light-1", .log)
+        #expect(bench.lines(on: log) == ["light-1 light-1 bus algorithm.light-1", "beside it"])
+        #expect(access("\(bench.data)/apps/bus-\(sha.prefix(12))/main.sh", X_OK) == 0)
+
+        // A second instance finds the app there.
+        let wanted = bench.reports("archive_wanted").count
+        try await bench.run("light-2", sha256: sha, script: "main.sh")
+        try await bench.wait("the end") { $0.states(of: "light-2").last == "EXITED" }
+        #expect(bench.reports("archive_wanted").count == wanted)
+
+        try await bench.run("light-3", sha256: sha, script: "none.sh")
+        try await bench.wait("fatal") { $0.states(of: "light-3").last == "FATAL" }
+        #expect(bench.last(of: "light-3")?["reason"]?.string == "app 'bus' has no file 'none.sh'")
+    }
+}
+
+@Test func anArchiveIsCheckedBeforeItIsUsed() async throws {
+    try await Bench.run { bench in
+        let archive = try bench.archive(["main.sh": "#!/bin/sh\n"])
+        bench.startAgent()
+        try await bench.run("light-1", sha256: sha256(archive + [0]), script: "main.sh", archive: archive)
+        try await bench.wait("back-off") { $0.states(of: "light-1").last == "BACKOFF" }
+        #expect(bench.last(of: "light-1")?["reason"]?.string?.contains("its SHA-256 differs") == true)
+
+        let nonsense = Array("no archive".utf8)
+        try await bench.run("light-2", sha256: sha256(nonsense), script: "main.sh", archive: nonsense)
+        try await bench.wait("back-off") { $0.states(of: "light-2").last == "BACKOFF" }
+        #expect(bench.last(of: "light-2")?["reason"]?.string?.contains("neither a zip nor a tar.gz") == true)
+        #expect(try Folder.names(in: "\(bench.data)/apps").isEmpty)
+        // Nobody asked for this one.
+        try await bench.publish(bench.topics.archive(node: "here", sha256: "../../etc/x"), archive)
+        try await bench.publish(bench.topics.archive(node: "here", sha256: sha256(archive)), archive)
+        try await bench.publish(bench.topics.hubStatus, Array(#"{"status": "online"}"#.utf8))
+        try await bench.wait("a snapshot") { $0.reports("snapshot").count == 2 }
+        #expect(try Folder.names(in: "\(bench.data)/apps").isEmpty)
+    }
+}
+
+/// Needs the package index, as a new node does.
+@Test func pythonEnvironments() async throws {
+    try await Bench.run { bench in
+        let archive = try bench.archive([
+            "main.py": "import sys, sensorhub\nprint(sys.argv[1], sensorhub.__name__, flush=False)\nimport time; time.sleep(1.2)",
+            "bad.py": "raise ValueError('boom')",
+        ])
+        let sha = sha256(archive)
+        bench.startAgent(pythonLibrary: library)
+        try await bench.run("light-1", sha256: sha, script: "main.py", language: "python", archive: archive)
+        try await bench.wait("the end", seconds: 120) { $0.states(of: "light-1").last == "EXITED" }
+        #expect(bench.last(of: "light-1")?["reason"]?.string == "exit code 0")
+        let lines = bench.lines(on: bench.topics.algorithm("light-1", .log))
+        #expect(
+            lines == ["preparing a Python environment", "the Python environment is ready", "light-1 sensorhub"])
+
+        // Shared: no second build.
+        try await bench.run("light-2", sha256: sha, script: "bad.py", language: "python")
+        try await bench.wait("back-off") { $0.states(of: "light-2").contains("BACKOFF") }
+        #expect(
+            bench.reports("state").contains {
+                $0["reason"]?.string?.hasPrefix("exited before 1 s: exit code 1: ValueError: boom; next start in ") == true
+            })
+        #expect(try Folder.names(in: "\(bench.data)/environments").count == 1)
+
+        try await bench.run(
+            "light-3", sha256: sha, script: "main.py", language: "python",
+            requirements: ["sensorhub-no-such-package==9.9"])
+        try await bench.wait("back-off", seconds: 120) { $0.states(of: "light-3").last == "BACKOFF" }
+        let reason = try #require(bench.last(of: "light-3")?["reason"]?.string)
+        #expect(reason.hasPrefix("pip: No matching distribution found for sensorhub-no-such-package==9.9; next try in "))
+        let log = bench.lines(on: bench.topics.algorithm("light-3", .log))
+        #expect(log.first == "preparing a Python environment with sensorhub-no-such-package==9.9")
+        #expect(log.contains { $0.hasPrefix("ERROR: ") })
+    }
+}
+
+@Test func withoutPythonTheReasonIsSaid() async throws {
+    try await Bench.run { bench in
+        let archive = try bench.archive(["main.py": ""])
+        bench.startAgent(pythonLibrary: "/nowhere")
+        try await bench.run("light-1", sha256: sha256(archive), script: "main.py", language: "python", archive: archive)
+        try await bench.wait("back-off") { $0.states(of: "light-1").last == "BACKOFF" }
+        #expect(
+            bench.last(of: "light-1")?["reason"]?.string?
+                .hasPrefix("the platform library for Python is not in '/nowhere': no pyproject.toml there; next try in ")
+                == true)
+        // Removed while it waits for its next try.
+        try await bench.send(plan: [])
+        try await bench.wait("stopped") { $0.states(of: "light-1").last == "STOPPED" }
+    }
+}
+
+extension Bench {
+    /// Has the running agent run one algorithm instance, and sends the archive when it is wanted.
+    func run(
+        _ id: String, sha256: String, script: String, language: String = "executable", requirements: [JSON] = [],
+        archive: [UInt8]? = nil
+    ) async throws {
+        func plan(_ credential: String?) async throws {
+            try await send(plan: [
+                Self.algorithm(
+                    id, credential: credential, sha256: sha256, script: script, language: language,
+                    requirements: requirements)
+            ])
+        }
+        try await wait("the snapshot") { !$0.reports("snapshot").isEmpty }
+        try await plan(nil)
+        try await plan(try await credential(of: "algorithm-\(id)"))
+        guard let archive else { return }
+        try await wait("archive_wanted") { $0.reports("archive_wanted").contains { $0["sha256"]?.string == sha256 } }
+        try await publish(topics.archive(node: "here", sha256: sha256), archive)
+    }
+}

@@ -1,0 +1,183 @@
+import Archive
+import Glibc
+import HubModel
+import Logging
+import MQTT
+import SimdJSON
+import Synchronization
+import Testing
+import Watch
+
+@testable import Agent
+
+/// A broker, an agent with its folder, and a stand-in for the hub that sees what the agent says.
+final class Bench: Sendable {
+    let folder: String
+    let broker: Broker
+    let hub: Client
+    let topics = Topics(hub: Identifier("main")!)
+    private let inbox: Inbox
+    private let agent = Mutex<Task<Void, any Error>?>(nil)
+
+    private final class Inbox: Sendable {
+        let messages = Mutex<[Message]>([])
+    }
+
+    private init(folder: String) throws {
+        self.folder = folder
+        broker = try Broker(folder: folder)
+        let inbox = Inbox()
+        self.inbox = inbox
+        hub = Client(
+            ClientConfiguration(
+                address: BrokerAddress(host: "127.0.0.1", port: broker.port), clientID: "hub", user: "hub",
+                password: "")
+        ) { event in
+            if case .message(let message) = event { inbox.messages.withLock { $0.append(message) } }
+        }
+        hub.subscribe("\(topics.root)/#")
+    }
+
+    static func run(isBrokerThere: Bool = true, _ body: (Bench) async throws -> Void) async throws {
+        try await withTemporaryFolder { folder in
+            let bench = try Bench(folder: folder)
+            if isBrokerThere { await bench.broker.start() }
+            bench.hub.start()
+            var failure: (any Error)?
+            do { try await body(bench) } catch { failure = error }
+            await bench.stopAgent()
+            await onThread { bench.hub.stop() }
+            await bench.broker.stop()
+            if let failure { throw failure }
+        }
+    }
+
+    // MARK: The agent
+
+    var data: String { "\(folder)/data" }
+
+    func startAgent(planWait: Duration = .seconds(60), pythonLibrary: String = "/nowhere") {
+        let configuration = AgentConfiguration(
+            node: Identifier("here")!, hub: Identifier("main")!,
+            broker: BrokerAddress(host: "127.0.0.1", port: broker.port), password: "secret", dataDirectory: data,
+            driverExecutable: "\(folder)/driver", pythonLibrary: pythonLibrary, version: "1.2.3")
+        var logger = Logger(label: "agent", factory: { _ in SwiftLogNoOpLogHandler() })
+        if getenv("SENSORHUB_TEST_LOG") != nil { logger = Logger(label: "agent") }
+        let service = AgentService(configuration, logger: logger, planWait: planWait)
+        agent.withLock { $0 = Task { try await service.run() } }
+    }
+
+    func stopAgent() async {
+        let task = agent.withLock { task in
+            defer { task = nil }
+            return task
+        }
+        task?.cancel()
+        _ = await task?.result
+    }
+
+    /// The program that is run as driver.
+    func setDriver(_ script: String) throws {
+        try PrivateFile.write("#!/bin/sh\n\(script)\n".utf8, to: "\(folder)/driver")
+        chmod("\(folder)/driver", 0o755)
+    }
+
+    // MARK: The hub
+
+    func send(plan programs: [JSON]) async throws {
+        try await publish(topics.node("here", .command), (["kind": "plan", "programs": .array(programs)] as JSON).bytes())
+    }
+
+    func publish(_ topic: String, _ payload: [UInt8], isRetained: Bool = false) async throws {
+        try await wait("the hub's connection") { $0.hub.isConnected }
+        try hub.publish(OutgoingMessage(topic: topic, payload: payload, isRetained: isRetained))
+    }
+
+    static func driver(_ id: String, credential: String? = nil, attributes: JSONObject = [:]) -> JSON {
+        [
+            "id": .string(id), "program": "driver", "credential": credential.map { .string($0) } ?? .null,
+            "driver": "system",
+            "type": ["name": "lux", "company": "", "fields": ["lux": "float"], "functions": []],
+            "instance": [
+                "name": .string(id), "type": "lux", "driver": "system", "node": nil, "interval": nil,
+                "attributes": .object(attributes),
+            ],
+        ]
+    }
+
+    static func algorithm(
+        _ id: String, credential: String? = nil, sha256: String, script: String, language: String = "executable",
+        requirements: [JSON] = []
+    ) -> JSON {
+        [
+            "id": .string(id), "program": "algorithm", "credential": credential.map { .string($0) } ?? .null,
+            "app": "bus", "sha256": .string(sha256), "script": .string(script), "lang": .string(language),
+            "requirements": .array(requirements),
+        ]
+    }
+
+    /// An app's archive with these files.
+    func archive(_ files: [String: String]) throws -> [UInt8] {
+        let source = "\(folder)/app-\(makeUniqueID())"
+        try Folder.make(source)
+        for (name, content) in files { try PrivateFile.write(content.utf8, to: "\(source)/\(name)") }
+        return try AppArchive.make(from: source)
+    }
+
+    /// The hash that the agent has made a password for.
+    func credential(of program: String, at location: SourceLocation = #_sourceLocation) async throws -> String {
+        try await wait("the credential of \(program)", at: location) { $0.credentials(of: program).first }
+    }
+
+    func credentials(of program: String) -> [String] {
+        reports("credential").filter { "\($0["program"]?.string ?? "")-\($0["id"]?.string ?? "")" == program }
+            .compactMap { $0["hash"]?.string }
+    }
+
+    // MARK: What was heard
+
+    var messages: [Message] { inbox.messages.withLock { $0 } }
+
+    func payloads(on topic: String) -> [JSON] {
+        messages.filter { $0.topic == topic }.compactMap { try? JSON(parsing: $0.payload) }
+    }
+
+    func reports(_ kind: String) -> [JSON] {
+        payloads(on: topics.node("here", .report)).filter { $0["kind"]?.string == kind }
+    }
+
+    func states(of id: String) -> [String] {
+        reports("state").filter { $0["id"]?.string == id }.compactMap { $0["state"]?.string }
+    }
+
+    func last(of id: String) -> JSON? {
+        reports("state").last { $0["id"]?.string == id }
+    }
+
+    func lines(on topic: String) -> [String] {
+        payloads(on: topic).flatMap { $0.array ?? [] }.compactMap { $0["text"]?.string }
+    }
+
+    // MARK: Waiting
+
+    func wait<Result>(
+        _ what: String, seconds: Int = 20, at location: SourceLocation = #_sourceLocation, _ look: (Bench) -> Result?
+    ) async throws -> Result {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while true {
+            if let result = look(self) { return result }
+            if ContinuousClock.now > deadline {
+                let heard = messages.map { "\($0.topic) \(String(decoding: $0.payload.prefix(500), as: UTF8.self))" }
+                Issue.record("\(what) never came\n\(heard.joined(separator: "\n"))", sourceLocation: location)
+                throw CancellationError()
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    func wait(
+        _ what: String, seconds: Int = 20, at location: SourceLocation = #_sourceLocation, _ look: (Bench) -> Bool
+    ) async throws {
+        let _: Bool = try await wait(what, seconds: seconds, at: location) { look($0) ? true : nil }
+    }
+}

@@ -1,0 +1,207 @@
+import Glibc
+import HubModel
+import MQTT
+import SimdJSON
+import Testing
+import Watch
+
+@testable import Agent
+
+@Test func aDriverFromPlanToEnd() async throws {
+    try await Bench.run { bench in
+        try bench.setDriver(#"env | sort; cat "$SENSORHUB_CONFIG"; echo done; exec sleep 1000"#)
+        bench.startAgent()
+        let status = bench.topics.node("here", .status)
+        try await bench.wait("the birth") { $0.payloads(on: status).first?["status"]?.string == "online" }
+        #expect(bench.payloads(on: status).first?["version"]?.string == "1.2.3")
+        try await bench.wait("the snapshot") { $0.reports("snapshot").first?["programs"]?.array?.isEmpty == true }
+
+        try await bench.send(plan: [Bench.driver("lux-1", attributes: ["bus": 3])])
+        let hash = try await bench.credential(of: "driver-lux-1")
+        #expect(Credential.isHash(hash))
+        try await bench.wait("waiting") { $0.states(of: "lux-1") == ["STARTING"] }
+        try await bench.send(plan: [Bench.driver("lux-1", credential: hash, attributes: ["bus": 3])])
+        try await bench.wait("running") { $0.states(of: "lux-1") == ["STARTING", "STARTING", "RUNNING"] }
+        let running = try #require(bench.last(of: "lux-1"))
+        #expect(running["run"]?.int == 1)
+        let pid = try #require(running["pid"]?.int)
+        #expect(try ProgramReport(DocumentReader(running)).reason == "up for 1 s")
+        #expect(bench.payloads(on: bench.topics.sensor("lux-1", .events)).last?["state"]?.string == "RUNNING")
+
+        let lines = bench.lines(on: bench.topics.sensor("lux-1", .log))
+        #expect(lines.last == "done")
+        let home = "\(bench.data)/programs/driver-lux-1"
+        for line in [
+            "SENSORHUB_HUB=main", "SENSORHUB_BROKER=mqtt://127.0.0.1:\(bench.broker.port)", "SENSORHUB_USER=lux-1",
+            "SENSORHUB_CONFIG=\(home)/config.json", "SENSORHUB_STATE=\(home)/state", "HOME=\(home)/state",
+            "LANG=C.UTF-8",
+        ] {
+            #expect(lines.contains(line))
+        }
+        let password = try #require(lines.first { $0.hasPrefix("SENSORHUB_PASSWORD=") }).dropFirst(19)
+        #expect(Credential.matches(String(password), hash))
+        let configuration = try JSON(parsing: PrivateFile.read("\(home)/config.json"))
+        #expect(configuration["driver"] == "system")
+        #expect(configuration["instance"]?["attributes"]?["bus"] == 3)
+        for path in ["\(home)/config.json", "\(bench.data)/secrets/driver-lux-1", "\(bench.data)/plan.json"] {
+            var information = stat()
+            #expect(stat(path, &information) == 0)
+            #expect(information.st_mode & 0o777 == 0o600)
+        }
+
+        // The same plan again, in other words, changes nothing.
+        try await bench.send(plan: [Bench.driver("lux-1", credential: hash, attributes: ["bus": 3]), 7])
+        try await bench.publish(bench.topics.hubStatus, Array(#"{"status": "online"}"#.utf8))
+        try await bench.wait("another snapshot") { $0.reports("snapshot").count == 2 }
+        let snapshot = try #require(bench.reports("snapshot").last?["programs"]?.array)
+        #expect(snapshot.map { $0["pid"]?.int } == [pid])
+
+        // Other work: a new run.
+        try await bench.send(plan: [Bench.driver("lux-1", credential: hash, attributes: ["bus": 4])])
+        try await bench.wait("the next run") { $0.last(of: "lux-1")?["run"]?.int == 2 && $0.states(of: "lux-1").last == "RUNNING" }
+        #expect(bench.states(of: "lux-1").suffix(4) == ["STOPPING", "STOPPED", "STARTING", "RUNNING"])
+        #expect(bench.credentials(of: "driver-lux-1").count == 1)
+
+        try await bench.send(plan: [])
+        try await bench.wait("the end") { $0.states(of: "lux-1").last == "STOPPED" }
+        #expect(bench.last(of: "lux-1")?["reason"]?.string == "asked to stop: it is not in the plan")
+        #expect(bench.last(of: "lux-1")?["signal"]?.int == 15)
+        #expect(ProcessStatusProbe.isGone(Int32(pid)))
+        await bench.stopAgent()
+        try await bench.wait("the farewell") { $0.payloads(on: status).last?["status"]?.string == "offline" }
+        #expect(access("\(bench.data)/secrets/driver-lux-1", F_OK) != 0)
+    }
+}
+
+@Test func aBadEntryIsFatalAndTheOthersRun() async throws {
+    try await Bench.run { bench in
+        try bench.setDriver("exec sleep 1000")
+        bench.startAgent()
+        var bad = try #require(Bench.driver("bad").object)
+        bad["type"] = nil
+        try await bench.wait("the snapshot") { !$0.reports("snapshot").isEmpty }
+        try await bench.publish(bench.topics.node("here", .command), Array("no json".utf8))
+        try await bench.publish(bench.topics.node("here", .command), [])
+        try await bench.send(plan: [.object(bad), "?", Bench.driver("good")])
+        let hash = try await bench.credential(of: "driver-good")
+        try await bench.send(plan: [.object(bad), "?", Bench.driver("good", credential: hash)])
+        try await bench.wait("running") { $0.states(of: "good").last == "RUNNING" }
+        #expect(bench.states(of: "bad") == ["FATAL"])
+        #expect(bench.last(of: "bad")?["reason"]?.string == "the hub's plan for it is not valid: programs[0]: 'type' is missing")
+
+        // What was good and is bad now is not run any more.
+        bad["id"] = "good"
+        try await bench.send(plan: [.object(bad)])
+        try await bench.wait("refused") { $0.states(of: "good").last == "FATAL" }
+        #expect(bench.states(of: "good").suffix(3) == ["STOPPING", "STOPPED", "FATAL"])
+        try await bench.send(plan: [Bench.driver("good", credential: hash)])
+        try await bench.wait("running again") { $0.states(of: "good").last == "RUNNING" }
+    }
+}
+
+@Test func aConfigurationErrorIsFatal() async throws {
+    try await Bench.run { bench in
+        try bench.setDriver("echo 'attributes.bus: is missing' >&2; exit 78")
+        try await bench.run("lux-1")
+        try await bench.wait("fatal") { $0.states(of: "lux-1").last == "FATAL" }
+        #expect(bench.last(of: "lux-1")?["reason"]?.string == "attributes.bus: is missing")
+        #expect(bench.last(of: "lux-1")?["exit_code"]?.int == 78)
+    }
+}
+
+@Test func aMissingDriverIsNamedAndTriedAgain() async throws {
+    try await Bench.run { bench in
+        try await bench.run("lux-1")
+        try await bench.wait("back-off") { $0.states(of: "lux-1").last == "BACKOFF" }
+        let reason = try #require(bench.last(of: "lux-1")?["reason"]?.string)
+        #expect(reason.hasPrefix("the program '\(bench.folder)/driver' does not exist; next start in "))
+        try bench.setDriver("exec sleep 1000")
+        try await bench.wait("running") { $0.states(of: "lux-1").last == "RUNNING" }
+    }
+}
+
+@Test func theHubIsAskedOncePerSecondUntilItAgrees() async throws {
+    try await Bench.run { bench in
+        try bench.setDriver("exec sleep 1000")
+        bench.startAgent()
+        try await bench.wait("the snapshot") { !$0.reports("snapshot").isEmpty }
+        let other = Credential.hash(Credential.makePassword())
+        for _ in 0..<20 {
+            try await bench.send(plan: [Bench.driver("lux-1", credential: other)])
+            try await bench.send(plan: [Bench.driver("lux-1")])
+            try await Task.sleep(for: .milliseconds(150))
+        }
+        let hashes = bench.credentials(of: "driver-lux-1")
+        #expect((1...4).contains(hashes.count))
+        #expect(Set(hashes).count == 1)
+        #expect(bench.states(of: "lux-1") == ["STARTING"])
+        let hash = try #require(hashes.first)
+        try await bench.send(plan: [Bench.driver("lux-1", credential: hash)])
+        try await bench.wait("running") { $0.states(of: "lux-1").last == "RUNNING" }
+
+        // Up as it is, a hub that has forgotten is told again, and the program runs on.
+        let pid = bench.last(of: "lux-1")?["pid"]
+        try await bench.send(plan: [Bench.driver("lux-1")])
+        try await bench.wait("the credential again") { $0.credentials(of: "driver-lux-1").count > hashes.count }
+        try await bench.send(plan: [Bench.driver("lux-1", credential: hash)])
+        #expect(bench.last(of: "lux-1")?["pid"] == pid)
+        #expect(bench.states(of: "lux-1").last == "RUNNING")
+    }
+}
+
+@Test func programsRunOnWithoutTheBroker() async throws {
+    try await Bench.run { bench in
+        try bench.setDriver("i=0; while :; do i=$((i+1)); echo line $i; sleep 0.1; done")
+        try await bench.run("lux-1")
+        let log = bench.topics.sensor("lux-1", .log)
+        try await bench.wait("lines") { $0.states(of: "lux-1").last == "RUNNING" && $0.lines(on: log).count > 5 }
+        let pid = try #require(bench.last(of: "lux-1")?["pid"]?.int)
+        await bench.broker.stop()
+        try await Task.sleep(for: .seconds(1))
+        kill(Int32(pid), SIGKILL)
+        try await Task.sleep(for: .seconds(2))
+        let before = bench.lines(on: log).count
+        await bench.broker.start()
+        try await bench.wait("the backlog", seconds: 40) { $0.lines(on: log).count > before + 20 }
+        // Nothing was lost; the broker may have got a line twice.
+        let states = bench.states(of: "lux-1")
+        #expect(states.suffix(4).contains("EXITED"))
+        #expect(states.last == "RUNNING")
+        let snapshot = try #require(bench.reports("snapshot").last?["programs"]?.array)
+        #expect(snapshot.first?["run"]?.int == 2)
+        let numbers = bench.lines(on: log).compactMap { Int($0.dropFirst(5)) }
+        let restart = try #require(numbers.lastIndex(of: 1))
+        let first = Set(numbers[..<restart])
+        #expect(first == Set(1...(first.max() ?? 0)))
+    }
+}
+
+@Test func theLastPlanIsTakenUpWithoutTheHub() async throws {
+    try await Bench.run { bench in
+        try bench.setDriver("exec sleep 1000")
+        try await bench.run("lux-1")
+        try await bench.wait("running") { $0.states(of: "lux-1").last == "RUNNING" }
+        await bench.stopAgent()
+        try await bench.wait("stopped") { $0.states(of: "lux-1").last == "STOPPED" }
+        #expect(bench.last(of: "lux-1")?["reason"]?.string == "asked to stop: the agent stops")
+        bench.startAgent(planWait: .milliseconds(200))
+        try await bench.wait("running again") { $0.states(of: "lux-1").last == "RUNNING" }
+        #expect(bench.last(of: "lux-1")?["run"]?.int == 2)
+        #expect(bench.credentials(of: "driver-lux-1").count == 1)
+    }
+}
+
+extension Bench {
+    /// Starts the agent and has it run one driver.
+    func run(_ id: String) async throws {
+        startAgent()
+        try await wait("the snapshot") { !$0.reports("snapshot").isEmpty }
+        try await send(plan: [Self.driver(id)])
+        let hash = try await credential(of: "driver-\(id)")
+        try await send(plan: [Self.driver(id, credential: hash)])
+    }
+}
+
+enum ProcessStatusProbe {
+    static func isGone(_ pid: Int32) -> Bool { kill(pid, 0) != 0 }
+}

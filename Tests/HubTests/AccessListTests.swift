@@ -1,0 +1,53 @@
+import HubModel
+import Testing
+
+@testable import Hub
+
+@Suite struct AccessListTests {
+    private func id(_ text: String) -> Identifier { Identifier(text)! }
+
+    @Test func eachUserHasItsOwnBlock() {
+        let list = AccessList(
+            hub: id("main"), users: [.algorithm(id("a-1")), .hub(id("main")), .node(id("pi")), .sensor(id("lux"))],
+            grants: [
+                .algorithm(id("a-1"), app: id("bus"), sensor: id("lux")),
+                .algorithm(id("gone"), app: id("bus"), sensor: id("lux")),
+                .output(ProgramID(.algorithm, id("a-1")), node: id("pi")),
+                .output(ProgramID(.driver, id("lux")), node: id("pi")),
+            ])
+        #expect(list.text == """
+            # Written by the hub: changes here are lost.
+            pattern write sensorhub/main/sensors/%u/data
+            pattern write sensorhub/main/sensors/%u/status
+            pattern write sensorhub/main/sensors/%u/control/reply
+            pattern read sensorhub/main/sensors/%u/control
+            pattern read sensorhub/main/sensors/%u/committed
+            pattern read sensorhub/main/clients/%u/#
+
+            user algorithm.a-1
+            topic read sensorhub/main/status
+            topic read sensorhub/main/algorithms/a-1/binding
+            topic write sensorhub/main/apps/bus/page
+            topic read sensorhub/main/sensors/lux/data
+            topic read sensorhub/main/sensors/lux/status
+            topic read sensorhub/main/sensors/lux/control/reply
+            topic write sensorhub/main/sensors/lux/control
+
+            user hub.main
+            topic readwrite sensorhub/main/#
+            topic read $SYS/#
+
+            user node.pi
+            topic read sensorhub/main/status
+            topic write sensorhub/main/nodes/pi/status
+            topic write sensorhub/main/nodes/pi/report
+            topic read sensorhub/main/nodes/pi/command
+            topic read sensorhub/main/nodes/pi/archive/+
+            topic write sensorhub/main/algorithms/a-1/log
+            topic write sensorhub/main/algorithms/a-1/events
+            topic write sensorhub/main/sensors/lux/log
+            topic write sensorhub/main/sensors/lux/events
+
+            """)
+    }
+}

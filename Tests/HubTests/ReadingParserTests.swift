@@ -1,0 +1,141 @@
+import HubModel
+import SimdJSON
+import Testing
+
+@testable import Hub
+
+@Suite struct ReadingParserTests {
+    private let type = IngestType(
+        id: 1, table: "climate",
+        fields: [
+            Field(name: "temperature", type: .float), Field(name: "count", type: .int), Field(name: "room", type: .string),
+            Field(name: "open", type: .bool),
+        ])
+
+    private struct Outcome: Equatable {
+        var readings: [String] = []
+        var faults: [String] = []
+    }
+
+    private func parse(_ payload: [UInt8]) -> Outcome {
+        var outcome = Outcome()
+        payload.withUnsafeBytes { bytes in
+            ReadingParser().parse(bytes, as: type) { reading in
+                let key = reading.key.map { "\($0.time)/\($0.boot)/\($0.sequence) " } ?? ""
+                let values = reading.values.map { value in value.flatMap { try? JSON($0).text() } ?? "-" }
+                outcome.readings.append(key + values.joined(separator: " "))
+            } refuse: { fault, _ in
+                outcome.faults.append(fault.field.isEmpty ? fault.reason : "\(fault.field): \(fault.reason)")
+            }
+        }
+        return outcome
+    }
+
+    private func parse(_ payload: String) -> Outcome { parse(Array(payload.utf8)) }
+
+    @Test(arguments: [
+        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"temperature": 20.5, "count": 3, "room": "a", "open": true}}"#,
+         #"5/1/2 20.5 3 "a" true"#),
+        (#"{"v": {"open": false, "temperature": 20}, "seq": 2, "boot": 1, "t": 5}"#, "5/1/2 20 - - false"),
+        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"temperature": null, "count": 3}}"#, "5/1/2 - 3 - -"),
+        (#"{"temperature": 1e3, "room": "\u00fc"}"#, #"1000.0 - "ü" -"#),
+    ])
+    func goodReadingsAreTaken(_ payload: String, _ expected: String) {
+        #expect(parse(payload) == Outcome(readings: [expected]))
+    }
+
+    @Test(arguments: [
+        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"temprature": 1}}"#,
+         "v.temprature: the sensor's type has no such field (did you mean 'temperature'?)"),
+        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 1.5}}"#, "v.count: expected a whole number, found a number"),
+        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"open": "true"}}"#, "v.open: expected true or false, found text"),
+        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 18446744073709551615}}"#,
+         "v.count: expected a whole number, found a number"),
+        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"room": "a\u0000b"}}"#,
+         "v.room: text with the character NUL cannot be stored"),
+        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 1, "count": 2}}"#, "v.count: stands here twice"),
+        (#"{"t": 5, "boot": 1, "seq": 2, "v": {}}"#, "v: there is no value in it"),
+        (#"{"boot": 1, "seq": 2, "v": {"count": 1}}"#, "t: is missing"),
+        (#"{"t": 5, "boot": 1, "seq": "2", "v": {"count": 1}}"#, "seq: expected a whole number, found text"),
+        (#"{"t": 9999999999999999, "boot": 1, "seq": 2, "v": {"count": 1}}"#, "t: 9999999999999999 is out of range"),
+        (#"{"t": 5, "boot": -1, "seq": 2, "v": {"count": 1}}"#, "boot: -1 is out of range"),
+        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 1}, "x": 1}"#,
+         "a reading has 't', 'boot', 'seq' and 'v', and no other key"),
+        ("{}", "there is no value in it"),
+        ("21.5", "expected an object, found a number"),
+        ("null", "expected an object, found null"),
+    ])
+    func theFaultIsNamed(_ payload: String, _ expected: String) {
+        #expect(parse(payload) == Outcome(faults: [expected]))
+    }
+
+    @Test func oneBadReadingInAnArrayLeavesTheOthersAlone() {
+        let outcome = parse(#"[{"count": 1}, {"count": "x"}, 7, {"count": 2}]"#)
+        #expect(outcome.readings == ["- 1 - -", "- 2 - -"])
+        #expect(outcome.faults == ["count: expected a whole number, found text", "expected an object, found a number"])
+    }
+
+    @Test func anEmptyArrayIsNothing() {
+        #expect(parse("[]") == Outcome())
+    }
+
+    @Test(arguments: [
+        [], [0x00], [0xFF, 0xFE], Array("{".utf8), Array(#"{"count": 1"#.utf8), [0x22, 0xC3, 0x28, 0x22],
+        Array(repeating: UInt8(ascii: "["), count: 100_000),
+    ] as [[UInt8]])
+    func whatIsNotJSONIsOneFault(_ payload: [UInt8]) {
+        let outcome = parse(payload)
+        #expect(outcome.readings.isEmpty)
+        #expect(outcome.faults.count == 1)
+    }
+}
+
+@Suite struct IngestBatchTests {
+    private let entry = IngestCatalog.Entry(
+        sensorID: 7, sensor: Identifier("s")!,
+        type: IngestType(id: 1, table: "climate", fields: [Field(name: "count", type: .int)]))
+
+    private func batch(_ payloads: String...) -> IngestBatch {
+        var batch = IngestBatch()
+        let parser = ReadingParser()
+        var next: Int64 = 100
+        for payload in payloads {
+            Array(payload.utf8).withUnsafeBytes {
+                batch.add($0, topic: "t", from: entry, receivedAt: 50, parser: parser, nextSequence: &next)
+            }
+        }
+        return batch
+    }
+
+    @Test func aLateReadingDoesNotBecomeTheLatest() {
+        let batch = batch(
+            #"{"t": 9, "boot": 1, "seq": 2, "v": {"count": 2}}"#, #"{"t": 8, "boot": 1, "seq": 1, "v": {"count": 1}}"#)
+        #expect(batch.readings == 2)
+        #expect(batch.latest[7]?.value == Array(#"{"count":2}"#.utf8))
+    }
+
+    @Test func progressIsTheHighestBootAndSequence() {
+        let batch = batch(
+            #"{"t": 1, "boot": 2, "seq": 1, "v": {"count": 1}}"#, #"{"t": 2, "boot": 1, "seq": 9, "v": {"count": 1}}"#)
+        #expect(batch.progress[7]?.boot == 2)
+        #expect(batch.progress[7]?.sequence == 1)
+    }
+
+    @Test func bareReadingsHaveNoProgress() {
+        let batch = batch(#"{"count": 1}"#, #"{"count": 2}"#)
+        #expect(batch.readings == 2)
+        #expect(batch.progress.isEmpty)
+        #expect(batch.latest[7]?.key == ReadingKey(time: 50, boot: 0, sequence: 101))
+    }
+
+    @Test func aRefusedTypeGoesToTheDeadLetters() {
+        var batch = batch(#"[{"count": 1}, {"count": 2}]"#, #"{"count": 3}"#, "junk")
+        batch.refuse(type: 1, reason: "no table", topics: Topics(hub: Identifier("main")!), receivedAt: 60)
+        #expect(batch.readings == 0)
+        #expect(batch.columns.isEmpty)
+        #expect(batch.latest.isEmpty)
+        #expect(batch.deadLetters.map { String(decoding: $0.payload, as: UTF8.self) } == [
+            "junk", #"[{"count": 1}, {"count": 2}]"#, #"{"count": 3}"#,
+        ])
+    }
+}

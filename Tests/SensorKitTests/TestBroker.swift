@@ -1,0 +1,152 @@
+import Glibc
+import MQTT
+import SensorKit
+import Synchronization
+
+/// A mosquitto of our own, which can be killed and started again at the same port.
+final class TestBroker {
+    let address: BrokerAddress
+    private let folder: TemporaryFolder
+    private var pid: pid_t = 0
+
+    init() throws {
+        folder = try TemporaryFolder()
+        address = BrokerAddress(host: "127.0.0.1", port: Self.freePort())
+        try folder.write("mosquitto.conf", "listener \(address.port) 127.0.0.1\nallow_anonymous true\nlog_dest none\n")
+    }
+
+    deinit { kill() }
+
+    func start() throws {
+        let places: [String] = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto", "/usr/local/sbin/mosquitto"]
+        guard let path = places.first(where: { access($0, X_OK) == 0 }) else { throw FileError(places[0], ENOENT) }
+        let words: [String] = [path, "-c", "\(folder.path)/mosquitto.conf"]
+        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        defer { arguments.forEach { free($0) } }
+        guard posix_spawn(&pid, path, nil, nil, &arguments, environ) == 0 else { throw FileError(path, errno) }
+    }
+
+    /// Without a farewell to anybody.
+    func kill() {
+        guard pid > 0 else { return }
+        Glibc.kill(pid, SIGKILL)
+        waitpid(pid, nil, 0)
+        pid = 0
+    }
+
+    private static func freePort() -> UInt16 {
+        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                _ = bind(socket, generic, length)
+                _ = getsockname(socket, generic, &length)
+            }
+        }
+        return UInt16(bigEndian: address.sin_port)
+    }
+}
+
+/// The hub's place in a test: sees everything, and says what is committed.
+final class TestHub: Sendable {
+    private let messages: Messages
+    private let client: Client
+
+    private final class Messages: Sendable {
+        let list = Mutex<[Message]>([])
+    }
+
+    init(_ address: BrokerAddress) {
+        let messages = Messages()
+        self.messages = messages
+        client = Client(ClientConfiguration(address: address, clientID: "hub", user: "hub", password: "")) { event in
+            if case .message(let message) = event { messages.list.withLock { $0.append(message) } }
+        }
+        client.subscribe("sensorhub/main/#")
+        client.start()
+    }
+
+    deinit { client.stop() }
+
+    func payloads(_ leaf: String) -> [JSON] {
+        messages.list.withLock { $0 }.filter { $0.topic == "sensorhub/main/sensors/counter-1/\(leaf)" }
+            .compactMap { try? JSON(parsing: $0.payload) }
+    }
+
+    /// All readings in the order of their arrival.
+    var readings: [JSON] {
+        payloads("data").flatMap { $0.array ?? [$0] }
+    }
+
+    var lastStatus: String? { payloads("status").last?["status"]?.string }
+
+    func publish(_ leaf: String, _ json: JSON, isRetained: Bool = false) throws {
+        try client.publish(
+            OutgoingMessage(
+                topic: "sensorhub/main/sensors/counter-1/\(leaf)", payload: json.bytes(), isRetained: isRetained))
+    }
+
+    /// - Returns: false if `condition` does not come true within some seconds.
+    func wait(for condition: () -> Bool) -> Bool {
+        let end = Instant.now + .seconds(15)
+        while Instant.now < end {
+            if condition() { return true }
+            pause(.milliseconds(10))
+        }
+        return false
+    }
+
+    func waitForConnection() -> Bool { wait { client.isConnected } }
+}
+
+/// A `DriverRunner` on a thread of its own, with a `ScriptedDriver`.
+final class RunningDriver {
+    let script = ScriptedDriver.Script()
+    let lines = Lines()
+    private let end = WakeUp()
+    private var thread = pthread_t()
+    private var isRunning = true
+
+    init(_ address: BrokerAddress, stateDirectory: String? = nil) throws {
+        let configuration = try DriverConfiguration(
+            DocumentReader([
+                "driver": "scripted", "type": ScriptedDriver.type.json,
+                "instance": ["name": "counter-1", "type": "counter", "attributes": [:]],
+            ]))
+        let environment = DriverEnvironment(
+            hub: Identifier("main")!, broker: address, user: "counter-1", password: "", stateDirectory: stateDirectory)
+        let (script, log, descriptor) = (script, lines.log, end.descriptor)
+        let body = Body {
+            DriverRunner(ScriptedDriver(script), configuration, environment, log: log).run(until: descriptor)
+        }
+        let code = pthread_create(
+            &thread, nil,
+            { context in
+                Unmanaged<Body>.fromOpaque(context!).takeRetainedValue().run()
+                return nil
+            }, Unmanaged.passRetained(body).toOpaque())
+        precondition(code == 0)
+    }
+
+    private final class Body {
+        let run: () -> Void
+        init(_ run: @escaping () -> Void) { self.run = run }
+    }
+
+    /// - Returns: how long it took.
+    @discardableResult
+    func stop() -> Duration {
+        guard isRunning else { return .zero }
+        isRunning = false
+        let begin = Instant.now
+        end.signal()
+        pthread_join(thread, nil)
+        return .now - begin
+    }
+
+    deinit { stop() }
+}

@@ -1,0 +1,386 @@
+-- The hub's database. Creates what is missing and can be run again at any time:
+--   psql -v ON_ERROR_STOP=1 -d sensorhub -f schema.sql
+--
+-- hub       what the hub knows: registrations, apps, deployments, bindings, programs, rights
+-- readings  one table per sensor type, partitioned by week; the partitions are in readings_partitions
+-- report    views for people; the role sensorhub_report reads them and nothing else
+
+SET client_min_messages = warning;
+
+-- Hubs that start at the same moment take turns.
+SELECT pg_advisory_xact_lock(hashtext('sensorhub schema'));
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sensorhub_report') THEN
+        CREATE ROLE sensorhub_report LOGIN;
+    END IF;
+END $$;
+
+CREATE SCHEMA IF NOT EXISTS hub;
+CREATE SCHEMA IF NOT EXISTS readings;
+CREATE SCHEMA IF NOT EXISTS readings_partitions;
+CREATE SCHEMA IF NOT EXISTS report;
+
+----------------------------------------------------------------------------------------------------------------------
+-- Registrations
+
+CREATE TABLE IF NOT EXISTS hub.sensor_type (
+    id            integer GENERATED ALWAYS AS IDENTITY,
+    registered_at timestamptz NOT NULL DEFAULT now(),
+    -- How many rows its table has; counted by ingest.
+    readings      bigint NOT NULL DEFAULT 0,
+    name          text NOT NULL,
+    company       text NOT NULL,
+    -- Its table in schema readings, and its view in schema report.
+    table_name    text NOT NULL,
+    -- [{"name", "params": [{"name", "type"}]}]
+    functions     jsonb NOT NULL,
+    CONSTRAINT sensor_type_pk PRIMARY KEY (id),
+    CONSTRAINT sensor_type_name_once UNIQUE (name),
+    CONSTRAINT sensor_type_table_once UNIQUE (table_name)
+);
+
+CREATE TABLE IF NOT EXISTS hub.sensor_field (
+    type_id  integer NOT NULL,
+    position smallint NOT NULL,
+    name     text NOT NULL,
+    type     text NOT NULL,
+    CONSTRAINT sensor_field_pk PRIMARY KEY (type_id, position),
+    CONSTRAINT sensor_field_of_type FOREIGN KEY (type_id) REFERENCES hub.sensor_type ON DELETE CASCADE,
+    CONSTRAINT sensor_field_name_once UNIQUE (type_id, name),
+    CONSTRAINT sensor_field_type_known CHECK (type IN ('string', 'int', 'float', 'bool'))
+);
+
+CREATE TABLE IF NOT EXISTS hub.node (
+    since   timestamptz NOT NULL DEFAULT now(),
+    name    text NOT NULL,
+    status  text NOT NULL,
+    version text NOT NULL DEFAULT '',
+    CONSTRAINT node_pk PRIMARY KEY (name),
+    CONSTRAINT node_status_known CHECK (status IN ('online', 'offline'))
+);
+
+CREATE TABLE IF NOT EXISTS hub.sensor (
+    id               integer GENERATED ALWAYS AS IDENTITY,
+    type_id          integer NOT NULL,
+    registered_at    timestamptz NOT NULL DEFAULT now(),
+    -- A removed sensor keeps its row, and so its readings their name; the name is free again.
+    removed_at       timestamptz,
+    state_since      timestamptz,
+    interval_seconds double precision,
+    name             text NOT NULL,
+    -- The driver that the hub runs for it, and where; NULL for a device that publishes by itself.
+    driver           text,
+    -- What the registration asked for; NULL leaves the choice to the hub.
+    wanted_node      text,
+    node             text,
+    state            text NOT NULL DEFAULT 'unknown',
+    state_reason     text NOT NULL DEFAULT '',
+    attributes       jsonb NOT NULL,
+    CONSTRAINT sensor_pk PRIMARY KEY (id),
+    CONSTRAINT sensor_of_type FOREIGN KEY (type_id) REFERENCES hub.sensor_type,
+    CONSTRAINT sensor_state_known CHECK (state IN ('unknown', 'online', 'offline', 'fault'))
+);
+CREATE UNIQUE INDEX IF NOT EXISTS sensor_name_once ON hub.sensor (name) WHERE removed_at IS NULL;
+CREATE INDEX IF NOT EXISTS sensor_attributes ON hub.sensor USING gin (attributes jsonb_path_ops);
+
+----------------------------------------------------------------------------------------------------------------------
+-- Readings
+
+-- The newest reading of each sensor by event time: a late one never takes its place.
+CREATE TABLE IF NOT EXISTS hub.latest (
+    sensor_id   integer NOT NULL,
+    event_time  timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    boot        bigint NOT NULL,
+    seq         bigint NOT NULL,
+    value       jsonb NOT NULL,
+    CONSTRAINT latest_pk PRIMARY KEY (sensor_id),
+    CONSTRAINT latest_of_sensor FOREIGN KEY (sensor_id) REFERENCES hub.sensor ON DELETE CASCADE
+) WITH (fillfactor = 50);
+
+-- How far each driver's readings have come: what the driver is told is committed.
+CREATE TABLE IF NOT EXISTS hub.progress (
+    sensor_id integer NOT NULL,
+    boot      bigint NOT NULL,
+    seq       bigint NOT NULL,
+    CONSTRAINT progress_pk PRIMARY KEY (sensor_id),
+    CONSTRAINT progress_of_sensor FOREIGN KEY (sensor_id) REFERENCES hub.sensor ON DELETE CASCADE
+) WITH (fillfactor = 50);
+
+-- What could not be stored as a reading, and why.
+CREATE TABLE IF NOT EXISTS hub.dead_letter (
+    id          bigint GENERATED ALWAYS AS IDENTITY,
+    received_at timestamptz NOT NULL,
+    topic       text NOT NULL,
+    -- Where in the payload the fault is, as v.temperature; empty for the payload as a whole.
+    field       text NOT NULL,
+    reason      text NOT NULL,
+    payload     bytea NOT NULL,
+    CONSTRAINT dead_letter_pk PRIMARY KEY (id)
+);
+CREATE INDEX IF NOT EXISTS dead_letter_time ON hub.dead_letter USING brin (received_at);
+
+-- Makes the partitions of a type's table, from last week to eight weeks ahead. Readings of a week that lie among those
+-- of far-off clocks move to the week's own partition.
+CREATE OR REPLACE FUNCTION hub.make_partitions(table_name text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    week      timestamptz;
+    next_week timestamptz;
+    partition text;
+BEGIN
+    FOR week, next_week IN
+        SELECT monday AT TIME ZONE 'UTC', (monday + interval '1 week') AT TIME ZONE 'UTC'
+        FROM date_trunc('week', now() AT TIME ZONE 'UTC') AS this_week,
+             generate_series(this_week - interval '1 week', this_week + interval '8 weeks', interval '1 week') AS monday
+    LOOP
+        partition := table_name || to_char(week AT TIME ZONE 'UTC', '_IYYY"w"IW');
+        CONTINUE WHEN to_regclass(format('readings_partitions.%I', partition)) IS NOT NULL;
+        EXECUTE format('CREATE TABLE readings_partitions.%I (LIKE readings.%I INCLUDING DEFAULTS)', partition, table_name);
+        EXECUTE format(
+            'WITH moved AS (DELETE FROM readings_partitions.%I WHERE event_time >= $1 AND event_time < $2 RETURNING *) '
+            'INSERT INTO readings_partitions.%I SELECT * FROM moved',
+            table_name || '_other', partition) USING week, next_week;
+        EXECUTE format('ALTER TABLE readings.%I ATTACH PARTITION readings_partitions.%I FOR VALUES FROM (%L) TO (%L)',
+            table_name, partition, week, next_week);
+    END LOOP;
+END $$;
+
+-- The column type of a field.
+CREATE OR REPLACE FUNCTION hub.column_type(field_type text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE field_type
+        WHEN 'string' THEN 'text' WHEN 'int' THEN 'bigint' WHEN 'float' THEN 'double precision' WHEN 'bool' THEN 'boolean'
+    END
+$$;
+
+-- Creates the table of a type, its partitions and its view.
+CREATE OR REPLACE FUNCTION hub.create_readings_table(wanted integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    type    hub.sensor_type;
+    columns text;
+    fields  text;
+BEGIN
+    SELECT * INTO STRICT type FROM hub.sensor_type WHERE id = wanted;
+    SELECT string_agg(format('%I %s', name, hub.column_type(sensor_field.type)), ', ' ORDER BY position),
+           string_agg(format('r.%I', name), ', ' ORDER BY position)
+    INTO STRICT columns, fields FROM hub.sensor_field WHERE type_id = wanted;
+    -- One row is one reading: the key makes a repeat of it harmless. seq is 0 and up within a boot of the driver.
+    EXECUTE format(
+        'CREATE TABLE readings.%I (instance_id integer NOT NULL, event_time timestamptz NOT NULL, '
+        'boot bigint NOT NULL, seq bigint NOT NULL, received_at timestamptz NOT NULL, %s, '
+        'PRIMARY KEY (instance_id, event_time, boot, seq)) PARTITION BY RANGE (event_time)',
+        type.table_name, columns);
+    EXECUTE format('CREATE INDEX ON readings.%I USING brin (event_time)', type.table_name);
+    -- For clocks that are far off.
+    EXECUTE format('CREATE TABLE readings_partitions.%I PARTITION OF readings.%I DEFAULT',
+        type.table_name || '_other', type.table_name);
+    PERFORM hub.make_partitions(type.table_name);
+    EXECUTE format(
+        'CREATE VIEW report.%I AS SELECT s.name AS sensor, r.event_time, %s, s.attributes, r.received_at, r.boot, r.seq '
+        'FROM readings.%I r JOIN hub.sensor s ON s.id = r.instance_id',
+        type.table_name, fields, type.table_name);
+    EXECUTE format('GRANT SELECT ON report.%I TO sensorhub_report', type.table_name);
+END $$;
+
+----------------------------------------------------------------------------------------------------------------------
+-- Apps, deployments, programs
+
+CREATE TABLE IF NOT EXISTS hub.app_version (
+    installed_at timestamptz NOT NULL DEFAULT now(),
+    app_id       text NOT NULL,
+    sha256       text NOT NULL,
+    -- appConfig.json
+    manifest     jsonb NOT NULL,
+    archive      bytea NOT NULL,
+    CONSTRAINT app_version_pk PRIMARY KEY (app_id, sha256)
+);
+-- Archives are compressed already.
+ALTER TABLE hub.app_version ALTER COLUMN archive SET STORAGE EXTERNAL;
+
+CREATE TABLE IF NOT EXISTS hub.app (
+    id     text NOT NULL,
+    sha256 text NOT NULL,
+    CONSTRAINT app_pk PRIMARY KEY (id),
+    CONSTRAINT app_has_version FOREIGN KEY (id, sha256) REFERENCES hub.app_version
+);
+
+-- One launched algorithm.
+CREATE TABLE IF NOT EXISTS hub.algorithm_instance (
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    -- Set when it was stopped for good.
+    stopped_at      timestamptz,
+    binding_version bigint NOT NULL DEFAULT 1,
+    id              text NOT NULL,
+    app_id          text NOT NULL,
+    sha256          text NOT NULL,
+    algorithm       text NOT NULL,
+    script          text NOT NULL,
+    language        text NOT NULL,
+    binding_reason  text NOT NULL DEFAULT 'deployed',
+    node            text,
+    requirements    text[] NOT NULL,
+    -- What it asks for at each position: [{"sensor_type", "filter", "count": {"min", "max"}}]
+    positions       jsonb NOT NULL,
+    CONSTRAINT algorithm_instance_pk PRIMARY KEY (id),
+    CONSTRAINT algorithm_instance_of_app FOREIGN KEY (app_id, sha256) REFERENCES hub.app_version
+);
+CREATE INDEX IF NOT EXISTS algorithm_instance_active ON hub.algorithm_instance (id) WHERE stopped_at IS NULL;
+
+-- Which sensor stands or stood at which position of an instance, from when to when, and why.
+CREATE TABLE IF NOT EXISTS hub.binding (
+    since        timestamptz NOT NULL DEFAULT now(),
+    until        timestamptz,
+    sensor_id    integer NOT NULL,
+    position     smallint NOT NULL,
+    ordinal      integer NOT NULL,
+    instance_id  text NOT NULL,
+    reason       text NOT NULL,
+    until_reason text,
+    CONSTRAINT binding_of_instance FOREIGN KEY (instance_id) REFERENCES hub.algorithm_instance,
+    CONSTRAINT binding_to_sensor FOREIGN KEY (sensor_id) REFERENCES hub.sensor
+);
+CREATE UNIQUE INDEX IF NOT EXISTS binding_sensor_once ON hub.binding (instance_id, sensor_id) WHERE until IS NULL;
+CREATE INDEX IF NOT EXISTS binding_by_sensor ON hub.binding (sensor_id) WHERE until IS NULL;
+
+-- The present state of every driver and algorithm, as its node reports it.
+CREATE TABLE IF NOT EXISTS hub.program (
+    since  timestamptz NOT NULL,
+    run    bigint NOT NULL,
+    pid    integer,
+    kind   text NOT NULL,
+    id     text NOT NULL,
+    node   text NOT NULL,
+    state  text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT program_pk PRIMARY KEY (kind, id),
+    CONSTRAINT program_kind_known CHECK (kind IN ('driver', 'algorithm'))
+);
+
+-- What ran when, on which node, and how it ended.
+CREATE TABLE IF NOT EXISTS hub.run (
+    started_at timestamptz NOT NULL,
+    ended_at   timestamptz,
+    run        bigint NOT NULL,
+    pid        integer,
+    exit_code  integer,
+    signal     integer,
+    kind       text NOT NULL,
+    id         text NOT NULL,
+    node       text NOT NULL,
+    reason     text NOT NULL DEFAULT '',
+    CONSTRAINT run_pk PRIMARY KEY (kind, id, node, run)
+);
+CREATE INDEX IF NOT EXISTS run_started ON hub.run USING brin (started_at);
+
+-- The newest output lines of every program.
+CREATE TABLE IF NOT EXISTS hub.log_line (
+    at     timestamptz NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    kind   text NOT NULL,
+    id     text NOT NULL,
+    stream text NOT NULL,
+    line   text NOT NULL,
+    CONSTRAINT log_line_pk PRIMARY KEY (kind, id, number)
+);
+
+-- Everything that the hub did, with the reason: registered, deployed, bound, placed, refused …
+CREATE TABLE IF NOT EXISTS hub.event (
+    at      timestamptz NOT NULL DEFAULT now(),
+    number  bigint GENERATED ALWAYS AS IDENTITY,
+    kind    text NOT NULL,
+    subject text NOT NULL,
+    detail  jsonb NOT NULL,
+    CONSTRAINT event_pk PRIMARY KEY (number)
+);
+CREATE INDEX IF NOT EXISTS event_time ON hub.event USING brin (at);
+
+----------------------------------------------------------------------------------------------------------------------
+-- Rights
+
+-- The broker's users; the password is kept as the hash that the broker itself uses.
+CREATE TABLE IF NOT EXISTS hub.broker_user (
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    name       text NOT NULL,
+    hash       text NOT NULL,
+    CONSTRAINT broker_user_pk PRIMARY KEY (name)
+);
+
+----------------------------------------------------------------------------------------------------------------------
+-- Reports
+
+-- The latest value of every sensor.
+CREATE OR REPLACE VIEW report.latest AS
+SELECT s.name AS sensor, t.name AS type, s.state, l.event_time, now() - l.event_time AS age, l.value, s.attributes
+FROM hub.sensor s
+JOIN hub.sensor_type t ON t.id = s.type_id
+LEFT JOIN hub.latest l ON l.sensor_id = s.id
+WHERE s.removed_at IS NULL;
+
+-- Every sensor that is or was registered.
+CREATE OR REPLACE VIEW report.sensor AS
+SELECT s.name AS sensor, t.name AS type, s.driver, s.node, s.state, s.state_reason, s.state_since, s.attributes,
+       s.registered_at, s.removed_at
+FROM hub.sensor s
+JOIN hub.sensor_type t ON t.id = s.type_id;
+
+-- The sensor types and how many readings each has.
+CREATE OR REPLACE VIEW report.sensor_type AS
+SELECT t.name AS type, t.company, t.readings, 'report.' || quote_ident(t.table_name) AS view, t.registered_at,
+       (SELECT jsonb_object_agg(f.name, f.type ORDER BY f.position) FROM hub.sensor_field f WHERE f.type_id = t.id) AS fields,
+       t.functions
+FROM hub.sensor_type t;
+
+-- Readings per hour of every sensor, for the last hours.
+CREATE OR REPLACE FUNCTION report.readings_per_hour(hours integer DEFAULT 24)
+RETURNS TABLE (hour timestamptz, sensor text, type text, readings bigint, first timestamptz, last timestamptz)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    kind record;
+BEGIN
+    FOR kind IN SELECT t.name, t.table_name FROM hub.sensor_type t ORDER BY t.name LOOP
+        RETURN QUERY EXECUTE format(
+            'SELECT date_trunc(''hour'', r.event_time), s.name, %L::text, count(*), min(r.event_time), max(r.event_time) '
+            'FROM readings.%I r JOIN hub.sensor s ON s.id = r.instance_id '
+            'WHERE r.event_time >= date_trunc(''hour'', now()) - make_interval(hours => $1 - 1) '
+            'GROUP BY 1, 2', kind.name, kind.table_name) USING hours;
+    END LOOP;
+END $$;
+
+CREATE OR REPLACE VIEW report.readings_per_hour AS SELECT * FROM report.readings_per_hour(24);
+
+-- Who is bound to what, now and before.
+CREATE OR REPLACE VIEW report.binding AS
+SELECT b.instance_id AS instance, i.app_id AS app, i.algorithm, b.position, s.name AS sensor, b.since, b.until,
+       b.reason, b.until_reason
+FROM hub.binding b
+JOIN hub.algorithm_instance i ON i.id = b.instance_id
+JOIN hub.sensor s ON s.id = b.sensor_id;
+
+-- What runs, or is to run, and in which state it is.
+CREATE OR REPLACE VIEW report.program AS
+SELECT 'driver' AS kind, s.name AS id, NULL AS app, s.driver AS runs, s.node, p.state, p.pid, p.since, p.run, p.reason
+FROM hub.sensor s
+LEFT JOIN hub.program p ON p.kind = 'driver' AND p.id = s.name
+WHERE s.driver IS NOT NULL AND s.removed_at IS NULL
+UNION ALL
+SELECT 'algorithm', i.id, i.app_id, i.algorithm, i.node, p.state, p.pid, p.since, p.run, p.reason
+FROM hub.algorithm_instance i
+LEFT JOIN hub.program p ON p.kind = 'algorithm' AND p.id = i.id
+WHERE i.stopped_at IS NULL;
+
+-- What ran when.
+CREATE OR REPLACE VIEW report.run AS
+SELECT kind, id, node, run, pid, started_at, ended_at, coalesce(ended_at, now()) - started_at AS duration, exit_code,
+       signal, reason
+FROM hub.run;
+
+CREATE OR REPLACE VIEW report.log AS SELECT at, kind, id, stream, line FROM hub.log_line;
+CREATE OR REPLACE VIEW report.event AS SELECT at, kind, subject, detail FROM hub.event;
+CREATE OR REPLACE VIEW report.dead_letter AS
+SELECT received_at, topic, field, reason, encode(payload, 'escape') AS payload FROM hub.dead_letter;
+
+GRANT USAGE ON SCHEMA report TO sensorhub_report;
+GRANT SELECT ON ALL TABLES IN SCHEMA report TO sensorhub_report;
+REVOKE ALL ON FUNCTION report.readings_per_hour(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION report.readings_per_hour(integer) TO sensorhub_report;
