@@ -26,6 +26,7 @@ let package = Package(
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .target(name: "CShims", linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("crypto")]),
 
+        .target(name: "Files"),
         .target(name: "SimdJSON", dependencies: ["CShims"]),
         .target(name: "HubModel", dependencies: ["CShims", "SimdJSON"]),
         .target(name: "Archive", dependencies: ["CArchive", "HubModel"]),
@@ -85,8 +86,13 @@ let package = Package(
                 "Agent", "Archive", "HubModel", "MQTT", "SimdJSON", "Watch",
                 .product(name: "Logging", package: "swift-log"),
             ]),
-        .testTarget(name: "EmbeddedTests", dependencies: ["Embedded", "HubModel", "MQTT", "Postgres", "SimdJSON"]),
+        .testTarget(
+            name: "EmbeddedTests",
+            dependencies: ["Embedded", "HubModel", "MQTT", "Postgres", "SimdJSON", "Watch", "sensorhub"]),
         .testTarget(name: "ArchiveTests", dependencies: ["Archive", "CArchive"]),
+        .target(name: "TestSupport", dependencies: ["Files", "MQTT"], path: "Tests/TestSupport"),
+        .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
+        .testTarget(name: "PlatformLibTests", dependencies: ["HubModel", "MQTT", "PlatformLib", "SimdJSON", "TestSupport"]),
         .testTarget(name: "HubModelTests", dependencies: ["HubModel", "SimdJSON"]),
         .testTarget(name: "HubTests", dependencies: ["Hub", "HubModel", "SimdJSON"]),
         .testTarget(name: "SimdJSONTests", dependencies: ["SimdJSON"]),

@@ -35,6 +35,8 @@ actor AgentCore {
     private var lastRefusal: MQTTError?
 
     private static let maximumInFlight = 100
+    /// How long apps and environments are kept that nothing runs from: 30 days.
+    private static let keptSeconds = 30 * 86_400
 
     init(_ site: ProgramSite, planWait: Duration) {
         self.site = site
@@ -52,11 +54,19 @@ actor AgentCore {
             do { try await Task.sleep(for: planWait) } catch { return }
             followStoredPlan()
         }
+        let housekeeping = Task {
+            // Not at once: what the plan needs is in use by then.
+            while (try? await Task.sleep(for: .seconds(3_600))) != nil {
+                await site.apps.removeUnused(olderThan: Self.keptSeconds)
+                await site.environments.removeUnused(olderThan: Self.keptSeconds)
+            }
+        }
         for await _ in link.wakes {
             handle(link.take())
             send()
         }
         fallback.cancel()
+        housekeeping.cancel()
         // Cancelled as this task is, nothing could be waited for in it.
         await Task { await shutDown() }.value
     }
@@ -109,15 +119,14 @@ actor AgentCore {
             droppedStates = dropped
         }
         while isConnected, inFlight.count < Self.maximumInFlight {
-            let item = reports.first
-            if case .state? = item {} else if isSnapshotDue {
+            if let item = reports.popFirst(statesOnly: isSnapshotDue) {
+                guard publish(messages.messages(for: item)) else { return reports.putBack(item) }
+            } else if isSnapshotDue {
                 guard publish([messages.snapshot(reports.snapshot)]) else { return }
                 isSnapshotDue = false
-                continue
+            } else {
+                return
             }
-            guard let item else { return }
-            guard publish(messages.messages(for: item)) else { return }
-            reports.removeFirst()
         }
     }
 

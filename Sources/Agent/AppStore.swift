@@ -22,6 +22,8 @@ actor AppStore {
     }
     /// By SHA-256.
     private var fetches: [String: Fetch] = [:]
+    /// The folders' names that were asked for.
+    private var used: Set<String> = []
 
     init(folders: AgentFolders, link: Link, messages: AgentMessages, patience: Duration = .seconds(10)) {
         self.folders = folders
@@ -32,7 +34,8 @@ actor AppStore {
 
     /// The folder with the app's files, fetched from the hub unless it is there.
     func folder(of app: Identifier, sha256: String) async throws(PreparationError) -> String {
-        let path = path(app, sha256)
+        let name = Self.name(app, sha256), path = "\(folders.apps)/\(name)"
+        used.insert(name)
         if access(path, F_OK) == 0 { return path }
         let result = await withCheckedContinuation { waiter in
             if fetches[sha256] == nil {
@@ -45,8 +48,8 @@ actor AppStore {
         return path
     }
 
-    private func path(_ app: Identifier, _ sha256: String) -> String {
-        "\(folders.apps)/\(app)-\(sha256.prefix(12))"
+    private static func name(_ app: Identifier, _ sha256: String) -> String {
+        "\(app)-\(sha256.prefix(12))"
     }
 
     private func ask(for wanted: String) {
@@ -68,7 +71,7 @@ actor AppStore {
         guard let fetch = fetches[wanted], !fetch.isUnpacking else { return }
         fetches[wanted]?.isUnpacking = true
         fetch.asking?.cancel()
-        let apps = folders.apps, path = path(fetch.app, wanted)
+        let apps = folders.apps, path = "\(folders.apps)/\(Self.name(fetch.app, wanted))"
         do throws(PreparationError) {
             try await onThread { () throws(PreparationError) in
                 guard sha256(bytes) == wanted else {
@@ -102,6 +105,11 @@ actor AppStore {
         } catch {
             throw PreparationError("the app's archive cannot be unpacked: \((error as? PreparationError)?.reason ?? "\(error)")")
         }
+    }
+
+    /// Removes apps that no program has been started from for long.
+    func removeUnused(olderThan seconds: Int) async {
+        await onThread { [folders, used] in Agent.removeUnused(in: folders.apps, except: used, olderThan: seconds) }
     }
 
     /// Removes what an agent that was killed has left half unpacked.

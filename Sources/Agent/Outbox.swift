@@ -44,23 +44,28 @@ struct Outbox {
         }
     }
 
-    /// What is to be sent next: states before lines, as they matter more. It stays until `removeFirst`.
-    var first: Item? {
-        if let state = states.first { return .state(state) }
-        guard let log = logs.first else { return nil }
-        guard let dropped = droppedLines[log.program] else { return .log(log.program, log.lines) }
-        let notice = OutputLine(
-            time: log.lines[0].time, stream: .stderr, text: "… \(dropped) lines dropped: the broker was away")
-        return .log(log.program, [notice] + log.lines)
+    var hasStates: Bool { !states.isEmpty }
+
+    /// Takes out what is to be sent next: states before lines, as they matter more.
+    mutating func popFirst() -> Item? {
+        if !states.isEmpty { return .state(states.removeFirst()) }
+        guard !logs.isEmpty else { return nil }
+        var (program, lines) = logs.removeFirst()
+        lineCount -= lines.count
+        if let dropped = droppedLines.removeValue(forKey: program) {
+            let text = "… \(dropped) lines dropped: the broker was away"
+            lines.insert(OutputLine(time: lines[0].time, stream: .stderr, text: text), at: 0)
+        }
+        return .log(program, lines)
     }
 
-    mutating func removeFirst() {
-        if !states.isEmpty {
-            states.removeFirst()
-        } else if !logs.isEmpty {
-            let log = logs.removeFirst()
-            lineCount -= log.lines.count
-            droppedLines[log.program] = nil
+    /// Takes back what could not be sent.
+    mutating func putBack(_ item: Item) {
+        switch item {
+        case .state(let state): states.insert(state, at: 0)
+        case .log(let program, let lines):
+            logs.insert((program, lines), at: 0)
+            lineCount += lines.count
         }
     }
 }

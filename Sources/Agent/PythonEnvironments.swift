@@ -24,6 +24,8 @@ actor PythonEnvironments {
     private let variables: [String: String]
     /// What is being made now, by path.
     private var builds: [String: Build] = [:]
+    /// The paths that were asked for.
+    private var used: Set<String> = []
     private var isStopping = false
     private var commands = 0
 
@@ -47,10 +49,22 @@ actor PythonEnvironments {
         let requirements = Set(requirements).sorted()
         let wheels = "\(folders.wheels)/\(Self.key([version, library.digest]))"
         let environment = "\(folders.environments)/\(Self.key([version, library.digest] + requirements))"
-        try await build(environment, progress) { tell throws(PreparationError) in
+        used.formUnion([wheels, environment])
+        let extra = requirements.isEmpty ? "" : " with \(requirements.joined(separator: ", "))"
+        try await build(environment, "preparing a Python environment\(extra)", progress) { tell throws(PreparationError) in
             try await self.make(environment, version, library, wheels, requirements, tell)
         }
         return "\(environment)/bin/python"
+    }
+
+    /// Removes environments that no program has been started in for long.
+    func removeUnused(olderThan seconds: Int) async {
+        let names = Set(used.map { String(Self.name($0)) })
+        await onThread { [folders] in
+            for folder in [folders.environments, folders.wheels] {
+                Agent.removeUnused(in: folder, except: names, olderThan: seconds)
+            }
+        }
     }
 
     /// Ends what is being made, and returns when it has ended.
@@ -66,8 +80,10 @@ actor PythonEnvironments {
     private typealias Work = @Sendable (@escaping Progress) async throws(PreparationError) -> Void
 
     /// Has `work` make what is at `path`, unless it is complete; whoever comes while that goes on waits for it too.
+    ///
+    /// - Parameter what: is being done; told to everybody who waits.
     private func build(
-        _ path: String, _ progress: @escaping Progress, _ work: @escaping Work
+        _ path: String, _ what: String, _ progress: @escaping Progress, _ work: @escaping Work
     ) async throws(PreparationError) {
         let build: Build
         if let running = builds[path] {
@@ -92,6 +108,7 @@ actor PythonEnvironments {
             }
             build.task.withLock { $0 = task }
         }
+        progress([OutputLine(time: microsecondsNow(), stream: .stdout, text: what)])
         build.watchers.withLock { $0.append(progress) }
         try await build.task.withLock { $0 }?.value.get()
     }
@@ -102,13 +119,11 @@ actor PythonEnvironments {
         _ path: String, _ version: String, _ library: PlatformLibrary, _ wheels: String, _ requirements: [String],
         _ tell: @escaping Progress
     ) async throws(PreparationError) {
-        let extra = requirements.isEmpty ? "" : " with \(requirements.joined(separator: ", "))"
-        tell(line("preparing a Python environment\(extra)"))
         try await onThread { () throws(PreparationError) in try Self.remove(path) }
         // Not --upgrade-deps and the like: nothing here may need the network.
         _ = try await run("venv", "venv-\(Self.name(path))", python, ["-m", "venv", path], tell)
         let python = "\(path)/bin/python"
-        try await build(wheels, tell) { tell throws(PreparationError) in
+        try await build(wheels, "packing the platform library", tell) { tell throws(PreparationError) in
             try await self.makeWheels(wheels, library, python, tell)
         }
         let package = try Self.package(in: wheels)
@@ -117,7 +132,7 @@ actor PythonEnvironments {
         // The library by its path: a package of its name in the index is none of ours.
         _ = try await run(
             "pip", "pip-\(Self.name(path))", python, Self.pip + arguments + [package] + requirements, tell)
-        tell(line("the Python environment is ready"))
+        tell([OutputLine(time: microsecondsNow(), stream: .stdout, text: "the Python environment is ready")])
     }
 
     /// The library and what it needs, so that an environment without further requirements needs no network.
@@ -166,10 +181,6 @@ actor PythonEnvironments {
             name: name, recordFile: "\(folders.records)/\(record)-\(commands).json", python: python,
             arguments: arguments, environment: variables, output: tell
         ).run()
-    }
-
-    private func line(_ text: String) -> [OutputLine] {
-        [OutputLine(time: microsecondsNow(), stream: .stdout, text: text)]
     }
 
     // MARK: On disk

@@ -42,8 +42,14 @@ final class Reports: Sendable {
         state.withLock { $0.latest.values.sorted { "\($0.program)" < "\($1.program)" } }
     }
 
-    var first: Outbox.Item? { state.withLock { $0.outbox.first } }
-    func removeFirst() { state.withLock { $0.outbox.removeFirst() } }
+    /// What is to be sent next, taken out.
+    ///
+    /// - Parameter statesOnly: true where lines have to wait.
+    func popFirst(statesOnly: Bool) -> Outbox.Item? {
+        state.withLock { statesOnly && !$0.outbox.hasStates ? nil : $0.outbox.popFirst() }
+    }
+
+    func putBack(_ item: Outbox.Item) { state.withLock { $0.outbox.putBack(item) } }
     var isEmpty: Bool { state.withLock { $0.outbox.isEmpty } }
     var droppedStates: Int { state.withLock { $0.outbox.droppedStates } }
 }

@@ -22,6 +22,17 @@ struct Account: Sendable, Hashable {
         lookUp { getpwnam_r(name, $0, $1, $2, $3) }
     }
 
+    /// The command with which root runs a program as this account, in the same process; the program itself for somebody
+    /// who is this account.
+    ///
+    /// setpriv (util-linux) changes the account after the exec, where there is one thread. swift-subprocess 1.0 does it
+    /// between clone and exec, where glibc waits for threads that the copy does not have, now and then for ever.
+    func command(_ executable: String, _ arguments: [String]) -> (executable: String, arguments: [String]) {
+        guard userID != geteuid() else { return (executable, arguments) }
+        let change = ["--reuid", "\(userID)", "--regid", "\(groupID)", "--clear-groups", "--"]
+        return ("/usr/bin/setpriv", change + [executable] + arguments)
+    }
+
     private static func lookUp(
         _ call: (
             UnsafeMutablePointer<passwd>, UnsafeMutablePointer<CChar>, Int,

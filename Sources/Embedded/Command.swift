@@ -6,22 +6,15 @@ import SystemPackage
 struct Command: Sendable {
     var executable: String
     var arguments: [String]
-    /// Whom it runs as; nil for whoever runs this. Only root can choose.
-    var account: Account?
     var workingDirectory = "/"
 
     /// Runs it with the terminal and the standard input cut off.
     ///
     /// - Returns: what it wrote, errors after the rest.
-    /// - Throws: `EmbeddedError` with what it wrote where it cannot be started or its exit code is not 0.
+    /// - Throws: `EmbeddedError` with the error that it wrote where it cannot be started or its exit code is not 0.
     @discardableResult
     func run() async throws -> String {
         var options = PlatformOptions()
-        if let account {
-            options.userID = account.userID
-            options.groupID = account.groupID
-            options.supplementaryGroups = []
-        }
         // Ctrl-C in the terminal must not reach it: it would leave its work half done.
         options.createSession = true
         let outcome: (status: TerminationStatus, output: String)
@@ -37,9 +30,21 @@ struct Command: Sendable {
             throw EmbeddedError(.notReady, "cannot run \(executable): \(error)")
         }
         guard outcome.status.isSuccess else {
-            throw EmbeddedError(.notReady, "\(executable) failed (\(outcome.status)):\n\(outcome.output)")
+            throw EmbeddedError(.notReady, Self.reason(in: outcome.output) ?? "\(executable): \(outcome.status)")
         }
         return outcome.output
+    }
+
+    /// The first line that names an error, as PostgreSQL's programs write it; else the last line.
+    static func reason(in output: String) -> String? {
+        let lines = output.split(whereSeparator: \.isNewline)
+        for mark in ["PANIC:", "FATAL:", "ERROR:", "error:"] {
+            for line in lines {
+                guard let range = line.firstRange(of: mark) else { continue }
+                return String(line[range.upperBound...].drop { $0.isWhitespace })
+            }
+        }
+        return lines.last { $0.contains { !$0.isWhitespace } }.map(String.init)
     }
 }
 

@@ -16,13 +16,13 @@ extension DataDirectory {
                 )
             }
         }
-        try makeFolder(path, mode: runner.isRoot ? 0o755 : 0o700)
-        try checkOwner(runner)
         if runner.isRoot {
             for name in ["postgres", "mosquitto"] {
                 if let account = Account.named(name) { try checkReach(of: account) }
             }
         }
+        try makeFolder(path, mode: runner.isRoot ? 0o755 : 0o700)
+        try checkOwner(runner)
         try makeFolder(logs, mode: runner.isRoot ? 0o755 : 0o700)
         try makeFolder(records, mode: 0o700)
         for part in Part.allCases { try makeFolder(records(of: part), mode: 0o700) }
@@ -50,17 +50,8 @@ extension DataDirectory {
         var folder = path
         while true {
             var status = stat()
-            guard stat(folder, &status) == 0 else { throw .file("use", folder) }
-            let mode = status.st_mode
-            let mayPass =
-                if status.st_uid == account.userID {
-                    mode & S_IXUSR != 0
-                } else if status.st_gid == account.groupID {
-                    mode & S_IXGRP != 0
-                } else {
-                    mode & S_IXOTH != 0
-                }
-            guard mayPass else {
+            // What is not there yet will be made so that everybody can pass.
+            if stat(folder, &status) == 0, !mayPass(account, status) {
                 throw EmbeddedError(
                     .dataDirectory,
                     """
@@ -71,5 +62,11 @@ extension DataDirectory {
             if folder == "/" { return }
             folder = parent(of: folder)
         }
+    }
+
+    private func mayPass(_ account: Account, _ folder: stat) -> Bool {
+        if folder.st_uid == account.userID { return folder.st_mode & S_IXUSR != 0 }
+        if folder.st_gid == account.groupID { return folder.st_mode & S_IXGRP != 0 }
+        return folder.st_mode & S_IXOTH != 0
     }
 }

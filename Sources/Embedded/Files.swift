@@ -61,15 +61,10 @@ func writeFile(_ path: String, _ content: String, mode: mode_t) throws(EmbeddedE
 ///
 /// - Parameter owner: whom the folder itself is to belong to; nil for whoever runs this.
 func makeFolder(_ path: String, mode: mode_t, owner: Account? = nil) throws(EmbeddedError) {
-    if mkdir(path, mode) == 0 {
+    if !fileExists(path) {
+        if !fileExists(parent(of: path)) { try makeFolder(parent(of: path), mode: 0o755) }
         // The mode given to `mkdir` is less the umask.
-        guard chmod(path, mode) == 0 else { throw .file("make the folder", path) }
-    } else if errno == ENOENT, path != "/" {
-        try makeFolder(parent(of: path), mode: 0o755)
-        try makeFolder(path, mode: mode, owner: owner)
-        return
-    } else if errno != EEXIST {
-        throw .file("make the folder", path)
+        guard mkdir(path, mode) == 0, chmod(path, mode) == 0 else { throw .file("make the folder", path) }
     }
     var status = stat()
     guard stat(path, &status) == 0 else { throw .file("make the folder", path) }

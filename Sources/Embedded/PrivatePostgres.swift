@@ -45,7 +45,10 @@ struct PrivatePostgres: Sendable {
         psqlCommand(connectionString(["host": data.sockets, "dbname": Self.database, "user": Self.reader]))
     }
 
-    var arguments: [String] { ["-D", data.postgres] }
+    /// The server, under its account.
+    var command: (executable: String, arguments: [String]) {
+        account.command(programs.server, ["-D", data.postgres])
+    }
 
     // MARK: Before the server runs
 
@@ -72,16 +75,17 @@ struct PrivatePostgres: Sendable {
         try await Command(executable: "/bin/rm", arguments: ["-rf", "--", unfinished]).run()
         try makeFolder(unfinished, mode: 0o700, owner: account)
         do {
-            try await Command(
-                executable: programs.initdb,
-                arguments: [
+            let initdb = account.command(
+                programs.initdb,
+                [
                     "--pgdata", unfinished, "--username", Self.superuser, "--encoding", "UTF8",
                     "--locale", "C.UTF-8", "--auth", "peer", "--data-checksums",
-                ],
-                account: account.userID == geteuid() ? nil : account
-            ).run()
+                ])
+            try await Command(executable: initdb.executable, arguments: initdb.arguments).run()
         } catch let error as EmbeddedError {
-            throw EmbeddedError(.dataDirectory, "the database cannot be made in \(data.path): \(error)")
+            let isFull = error.description.contains("No space left") || error.description.contains("quota exceeded")
+            let advice = isFull ? "; make room on the disk, or choose another folder with --data" : ""
+            throw EmbeddedError(.dataDirectory, "the database cannot be made in \(data.path): \(error)\(advice)")
         }
         let configuration = "\(unfinished)/postgresql.conf"
         // Last, so that it stands above initdb's settings; what a person adds below stands above ours.

@@ -79,7 +79,8 @@ public actor Stack {
     private func startPostgres(_ postgres: PrivatePostgres) async throws {
         try await postgres.prepare(telling: console)
         try Task.checkCancellation()
-        let program = try watch(.postgres, postgres.programs.server, postgres.arguments, account: postgres.account)
+        let command = postgres.command
+        let program = try watch(.postgres, command.executable, command.arguments)
         await program.start()
         // Long, because what a crash has left to recover may be much.
         try await program.wait(atMost: .seconds(600), for: "the database") { try postgres.isReady() }
@@ -156,15 +157,13 @@ public actor Stack {
     }
 
     private func watch(
-        _ part: Part, _ executable: String, _ arguments: [String], account: Account? = nil,
-        workingDirectory: String? = nil
+        _ part: Part, _ executable: String, _ arguments: [String], workingDirectory: String? = nil
     ) throws -> WatchedPart {
         let program = try WatchedPart(
             part, data: data, executable: executable, arguments: arguments,
             // The only variable of ours that is no setting: hub and agent must find the same parts as we.
             environment: childEnvironment().merging(["SENSORHUB_SHARE": installation.share]) { $1 },
-            account: account?.userID == geteuid() ? nil : account, workingDirectory: workingDirectory ?? data.path,
-            console: console)
+            workingDirectory: workingDirectory ?? data.path, console: console)
         programs[part] = program
         return program
     }

@@ -39,7 +39,9 @@ final class WatchedPart: Sendable {
         private func take(_ lines: [OutputLine]) {
             log.append(lines.lazy.map(\.text))
             guard part == .hub || part == .agent else { return }
-            for line in lines where LogSeverity.isAlarming(line.text) { console.warn("\(part): \(line.text)") }
+            for line in lines {
+                if let warning = LogWarning(line.text) { console.warn("\(part): \(warning.text)") }
+            }
         }
 
         private func take(_ status: ProgramStatus) {
@@ -65,10 +67,9 @@ final class WatchedPart: Sendable {
         }
     }
 
-    /// - Parameter account: whom it runs as; nil for ourselves.
     init(
         _ part: Part, data: DataDirectory, executable: String, arguments: [String], environment: [String: String],
-        account: Account?, workingDirectory: String, console: Console
+        workingDirectory: String, console: Console
     ) throws(EmbeddedError) {
         self.part = part
         let shared = Shared(part, try LogFile(data.log(of: part)), console)
@@ -77,7 +78,7 @@ final class WatchedPart: Sendable {
             name: part.rawValue, recordFile: "\(data.records(of: part))/process.json",
             specification: ProgramSpecification(
                 executable: executable, arguments: arguments, environment: environment,
-                workingDirectory: workingDirectory, userID: account?.userID, groupID: account?.groupID,
+                workingDirectory: workingDirectory,
                 restart: RestartPolicy(
                     .always, startRetries: nil, backoffFirst: .milliseconds(200), backoffCap: .seconds(10)),
                 stopSignal: part.stopSignal, stopWait: part.stopWait),

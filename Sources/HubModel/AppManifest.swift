@@ -73,35 +73,3 @@ public enum ArchivePath {
         return !path.split(separator: "/").contains("..")
     }
 }
-
-/// A package that an algorithm needs, as pip reads it.
-enum Requirement {
-    /// Reads a list of `"name"`, `"name==version"` or `["name", "version"]`.
-    static func list(_ reader: DocumentReader) throws(ValidationError) -> [String] {
-        var requirements: [String] = []
-        for item in try reader.items() {
-            requirements.append(try one(item))
-        }
-        return requirements
-    }
-
-    private static func one(_ reader: DocumentReader) throws(ValidationError) -> String {
-        if let pair = reader.value.array {
-            let items = try reader.items()
-            guard (1...2).contains(pair.count) else { throw reader.error("expected [name, version]") }
-            let name = try items[0].nonEmptyString()
-            let version = pair.count == 2 ? try items[1].string() : ""
-            return try checked(version.isEmpty ? name : "\(name)==\(version)", reader)
-        }
-        return try checked(try reader.nonEmptyString(), reader)
-    }
-
-    /// Only names and versions: no options, no paths, no addresses, which pip would follow.
-    private static func checked(_ text: String, _ reader: DocumentReader) throws(ValidationError) -> String {
-        let pattern = /[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._,-]+\])?((==|>=|<=|~=|!=|<|>)[A-Za-z0-9.*+!]+(,(==|>=|<=|~=|!=|<|>)[A-Za-z0-9.*+!]+)*)?/
-        guard text.utf8.count <= 128, text.wholeMatch(of: pattern) != nil else {
-            throw reader.error("'\(text.prefix(80))' is no PyPI package with a version")
-        }
-        return text
-    }
-}

@@ -87,8 +87,7 @@ public struct DocumentReader: Sendable {
     /// The member under `key`.
     public func required(_ key: String) throws(ValidationError) -> DocumentReader {
         if let member = try optional(key) { return member }
-        let hint = didYouMean(key, among: try object().keys).replacing("did you mean", with: "is it")
-        throw error("'\(key)' is missing\(hint)")
+        throw error("'\(key)' is missing")
     }
 
     /// Refuses a member that is none of `known`.

@@ -16,6 +16,8 @@ public final class DriverRunner {
     private var faultBackoff = Backoff(first: .seconds(1), cap: .seconds(60))
     /// Set by a control call, so that people see what it did.
     private var isReadWanted = false
+    /// What a start needs has been done.
+    private var isStarted = false
 
     private static let maximumReadingBytes = 64 << 10
 
@@ -46,6 +48,10 @@ public final class DriverRunner {
             }
             if isReadWanted || schedule.isDue(.now) { read() }
             uplink.send()
+            if !isStarted, uplink.isUp {
+                isStarted = true
+                ProgramText.release()
+            }
         }
         status = .stopped
         publishStatus()

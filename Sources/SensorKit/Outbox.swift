@@ -18,9 +18,11 @@ struct Mark: Sendable, Hashable {
 
 /// Keeps each reading until the hub says that it is committed, and says what is to be sent when.
 ///
-/// A state machine without I/O: the runner tells it what happened and sends what `next` returns. After each connect
-/// everything that is not committed is sent again, in order, several readings in a message and with pauses, for all
-/// drivers of a broker come back at the same moment. The hub knows a repeat by its time and `seq`.
+/// A state machine without I/O: the uplink tells it what happened and sends what `next` returns.
+///
+/// Whenever readings may have got lost on the way, a new round begins: everything that is not committed is sent again, in
+/// order, several readings in a message and with pauses, for all drivers of a broker do so at the same moment. The hub
+/// knows a repeat by its time and `seq`.
 struct Outbox {
     struct Limits {
         /// Beyond these, the oldest readings are dropped.
@@ -38,7 +40,7 @@ struct Outbox {
         var pauseAfterRefusal = Duration.seconds(10)
     }
 
-    /// Readings to be sent in one message.
+    /// Readings that go into one message.
     struct Batch: Hashable {
         let payload: [UInt8]
         let seqs: ClosedRange<Int64>
@@ -53,14 +55,14 @@ struct Outbox {
 
     private enum Link {
         case down
-        case up(Connection)
+        case up(Round)
     }
 
-    /// What was sent over the present connection.
-    private struct Connection {
+    /// What was sent, from the first reading that is not committed.
+    private struct Round {
         /// The first reading that has not been sent.
         var next: Int64
-        /// The last reading that was there when the connection came: up to it we are catching up.
+        /// The last reading that was there when the round began: up to it we are catching up.
         let backlogEnd: Int64
         var notBefore: Instant?
         /// Messages without the broker's acknowledgement, by libmosquitto's ids.
@@ -72,8 +74,8 @@ struct Outbox {
     private var link = Link.down
     /// The last reading that was ever sent under `boot`.
     private var lastSent: Int64 = 0
-    /// The last reading that was sent before the present round of sending everything. Messages of earlier rounds can
-    /// still arrive in this one: libmosquitto by itself sends again what was in flight when a connection was lost. So a
+    /// The last reading that was sent before the present round. Messages of earlier rounds can still arrive, from the
+    /// broker's queue or because libmosquitto by itself sends again what was in flight when a connection was lost. So a
     /// mark up to here may be due to such a straggler, and does not tell that the readings before it have arrived.
     private var sentInEarlierRounds: Int64 = 0
 
@@ -90,10 +92,10 @@ struct Outbox {
     /// How many readings are kept.
     var count: Int { readings.count }
 
-    /// How many readings have not been sent over the present connection.
+    /// How many readings have not been sent in the present round.
     var unsentCount: Int {
-        guard case .up(let connection) = link else { return readings.count }
-        return Int(max(0, readings.last - max(connection.next, readings.first) + 1))
+        guard case .up(let round) = link else { return readings.count }
+        return Int(max(0, readings.last - max(round.next, readings.first) + 1))
     }
 
     // MARK: Events
@@ -115,12 +117,17 @@ struct Outbox {
     }
 
     mutating func connected() {
-        link = .up(Connection(next: readings.first, backlogEnd: readings.last))
+        beginRound()
     }
 
     mutating func disconnected() {
         link = .down
-        sentInEarlierRounds = lastSent
+    }
+
+    /// The hub has come back. What was sent while it was away is in the broker's queue for it, but not if the broker had
+    /// lost that with a crash, or if the queue was full.
+    mutating func hubReturned() {
+        if case .up = link { beginRound() }
     }
 
     /// The hub has nothing of this sensor, as far as one can tell: `boot` stands.
@@ -139,7 +146,7 @@ struct Outbox {
         guard !isForeign else {
             boot = mark.boot + 1
             lastSent = 0
-            restart(notBefore: nil)
+            if case .up = link { beginRound() }
             return true
         }
         if mark.boot == boot, mark.seq > sentInEarlierRounds { readings.removeThrough(mark.seq) }
@@ -148,7 +155,7 @@ struct Outbox {
 
     /// The broker has taken a message.
     mutating func acknowledged(_ id: Int32) {
-        change { $0.inFlight.remove(id) }
+        change { round in round.inFlight.remove(id) }
     }
 
     /// The broker has refused a message, or it could not be sent for another reason than a lost connection.
@@ -156,8 +163,8 @@ struct Outbox {
     /// - Parameter id: nil for one that was not sent.
     /// - Returns: false for a message that was none of ours.
     mutating func refused(_ id: Int32?, at now: Instant) -> Bool {
-        guard case .up(let connection) = link, id.map(connection.inFlight.contains) ?? true else { return false }
-        restart(notBefore: now + limits.pauseAfterRefusal)
+        guard case .up(let round) = link, id.map(round.inFlight.contains) ?? true else { return false }
+        beginRound(notBefore: now + limits.pauseAfterRefusal)
         return true
     }
 
@@ -165,39 +172,34 @@ struct Outbox {
     mutating func sent(_ batch: Batch, id: Int32, at now: Instant) {
         lastSent = max(lastSent, batch.seqs.upperBound)
         let pace = limits.pace
-        change { connection in
-            connection.inFlight.insert(id)
-            connection.next = batch.seqs.upperBound + 1
-            let isCatchingUp = batch.seqs.lowerBound <= connection.backlogEnd
-            connection.notBefore = isCatchingUp ? now + pace * batch.seqs.count : nil
+        change { round in
+            round.inFlight.insert(id)
+            round.next = batch.seqs.upperBound + 1
+            let isCatchingUp = batch.seqs.lowerBound <= round.backlogEnd
+            round.notBefore = isCatchingUp ? now + pace * batch.seqs.count : nil
         }
     }
 
     // MARK: What to do
 
     func next(at now: Instant) -> Step {
-        guard isSettled, case .up(let connection) = link, unsentCount > 0,
-            connection.inFlight.count < limits.messagesInFlight
+        guard isSettled, case .up(let round) = link, unsentCount > 0, round.inFlight.count < limits.messagesInFlight
         else { return .idle }
-        if let notBefore = connection.notBefore, now < notBefore { return .wait(until: notBefore) }
-        return .send(batch(from: max(connection.next, readings.first)))
+        if let notBefore = round.notBefore, now < notBefore { return .wait(until: notBefore) }
+        return .send(batch(from: max(round.next, readings.first)))
     }
 
-    /// Everything is to be sent again over the present connection.
-    private mutating func restart(notBefore: Instant?) {
+    private mutating func beginRound(notBefore: Instant? = nil) {
         sentInEarlierRounds = lastSent
-        guard case .up = link else { return }
-        var connection = Connection(next: readings.first, backlogEnd: readings.last)
-        connection.notBefore = notBefore
-        link = .up(connection)
+        link = .up(Round(next: readings.first, backlogEnd: readings.last, notBefore: notBefore))
     }
 
-    private mutating func change(_ body: (inout Connection) -> Void) {
-        guard case .up(var connection) = link else { return }
-        // Otherwise there would be a second owner of the connection's set, which would be copied for the change.
+    private mutating func change(_ body: (inout Round) -> Void) {
+        guard case .up(var round) = link else { return }
+        // Otherwise there would be a second owner of the round's set, which would be copied for the change.
         link = .down
-        body(&connection)
-        link = .up(connection)
+        body(&round)
+        link = .up(round)
     }
 
     /// One reading as an object, several as an array.

@@ -1,4 +1,4 @@
-/// The topics of one sensor.
+/// The topics that one sensor's driver deals with.
 struct SensorTopics {
     let sensor: Identifier
     let data: String
@@ -6,6 +6,7 @@ struct SensorTopics {
     let committed: String
     let control: String
     let reply: String
+    let hubStatus: String
 
     init(hub: Identifier, sensor: Identifier) {
         let topics = Topics(hub: hub)
@@ -15,5 +16,6 @@ struct SensorTopics {
         committed = topics.sensor(sensor.text, .committed)
         control = topics.sensor(sensor.text, .control)
         reply = topics.sensor(sensor.text, .reply)
+        hubStatus = topics.hubStatus
     }
 }

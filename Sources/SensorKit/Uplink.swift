@@ -57,7 +57,7 @@ final class Uplink {
                     isRetained: true),
                 keepAliveSeconds: Self.keepAliveSeconds)
         ) { event in inbox.put(event) }
-        client.subscribe(topics.committed)
+        client.subscribe(topics.committed, topics.hubStatus)
         if takesCalls { client.subscribe(topics.control) }
     }
 
@@ -75,6 +75,11 @@ final class Uplink {
         dropped.tellRest()
         refusals.tellRest()
         if outbox.unsentCount > 0 { log.error("readings could not be sent and are lost: \(outbox.unsentCount)") }
+    }
+
+    /// True while readings go out.
+    var isUp: Bool {
+        if case .up = link { true } else { false }
     }
 
     // MARK: Outwards
@@ -136,6 +141,7 @@ final class Uplink {
             case .published(let id, nil): outbox.acknowledged(id)
             case .published(let id, let error?): refused(id, error)
             case .message(let message) where message.topic == topics.committed: committed(message)
+            case .message(let message) where message.topic == topics.hubStatus: hubStatus(message)
             case .message(let message): notices.append(.control(message))
             }
         }
@@ -178,6 +184,14 @@ final class Uplink {
         } catch {
             log.error("\(message.topic): \(error)")
         }
+    }
+
+    private func hubStatus(_ message: Message) {
+        // A retained one comes with the subscription, and tells nothing new.
+        guard !message.isRetained, let json = try? JSON(parsing: message.payload), json["status"] == "online" else {
+            return
+        }
+        outbox.hubReturned()
     }
 
     // MARK: The boot number

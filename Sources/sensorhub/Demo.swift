@@ -56,7 +56,7 @@ struct Demo {
     /// The entries of a deployment whose algorithms have no instance, numbered anew; nil where all have one.
     private func notYetDeployed(_ document: JSON, _ client: HubClient) async throws -> JSON? {
         let programs = try await client.request("programs", "list")["programs"]?.array ?? []
-        let known = Set(programs.filter { $0["state"] != "STOPPED" }.map { [$0.plain("app"), $0.plain("algorithm")] })
+        let known = Set(programs.map { [$0.plain("app"), $0.plain("algorithm")] })
         let entries = (document.object ?? [:]).filter { Int($0.key) != nil }.map(\.value)
             .filter { !known.contains([$0.plain("application_id"), $0.plain("algorithm_name")]) }
         guard !entries.isEmpty else { return nil }

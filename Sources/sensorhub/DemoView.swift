@@ -41,7 +41,12 @@ final class DemoView: Sendable {
         case ("sensors", "data"): return takeReading(of: name, payload)
         case ("sensors", "control") where parts.count == 3:
             return happened("control  \(name): \(payload.plain("function")) \(payload["params"]?.pairs ?? "")")
-        case ("apps", _): return happened("page     \(name): \(payload.pairs)")
+        case ("apps", _):
+            // Which of an app's instances says so, and when, is not what a page is read for.
+            var page = payload.object ?? [:]
+            page["instance"] = nil
+            page["time"] = nil
+            return happened("page     \(name): \(rounded(.object(page)).pairs)")
         case (_, "events"):
             // The picture has a table for these.
             guard !isInteractive else { return [] }
@@ -57,7 +62,7 @@ final class DemoView: Sendable {
     private func takeReading(of sensor: String, _ payload: JSON) -> [String] {
         // Several in one message: the newest is the last.
         let reading = payload.array?.last ?? payload
-        let text = printable((reading["v"] ?? reading).pairs)
+        let text = rounded(reading["v"] ?? reading).pairs
         let now = ContinuousClock.now
         return state.withLock { state in
             state.readings[sensor] = (text, now)
@@ -77,22 +82,40 @@ final class DemoView: Sendable {
         return []
     }
 
-    /// The present state, as lines.
+    /// The present state, as lines; few enough for a terminal of 24.
     func picture() -> [String] {
         let (readings, programs, happenings) = state.withLock { ($0.readings, $0.programs, $0.happenings) }
         let now = ContinuousClock.now
-        var sensorTable = Table(["sensor", "age", "latest reading"])
-        for (sensor, reading) in readings.sorted(by: { $0.key < $1.key }) {
-            sensorTable.add([sensor, "\((now - reading.at).components.seconds) s", reading.text])
-        }
-        var programTable = Table(["program", "kind", "state", "reason"])
-        for program in programs {
-            programTable.add([
-                program.plain("id"), program.plain("kind"), program.plain("state"), program.plain("reason"),
+        var sensors = Table(["sensor", "driver", "age", "latest reading"])
+        for driver in programs where driver["kind"] == "driver" {
+            let name = driver.plain("id")
+            let reading = readings[name]
+            sensors.add([
+                name, stateText(driver), reading.map { "\((now - $0.at).components.seconds) s" } ?? "",
+                reading?.text ?? "",
             ])
         }
-        return [""] + sensorTable.lines + [""] + programTable.lines + [""]
+        var algorithms = Table(["algorithm", "state", "sensors"])
+        for algorithm in programs where algorithm["kind"] == "algorithm" {
+            algorithms.add([algorithm.plain("id"), stateText(algorithm), algorithm.plain("sensors")])
+        }
+        return [""] + sensors.lines + [""] + algorithms.lines + [""]
             + (happenings.isEmpty ? ["no app has said anything yet"] : happenings)
+    }
+
+    /// The state, with the reason where it is not as it should be.
+    private func stateText(_ program: JSON) -> String {
+        let state = program.plain("state")
+        return state == "RUNNING" ? state : "\(state) \(program.plain("reason").prefix(40))"
+    }
+
+    /// Numbers of an object cut to what a person reads at a glance.
+    private func rounded(_ value: JSON) -> JSON {
+        guard let object = value.object else { return value }
+        return .object(JSONObject(object.map { member in
+            guard case .double(let number) = member.value, abs(number) < 1e9 else { return (member.key, member.value) }
+            return (member.key, .double((number * 10_000).rounded() / 10_000))
+        }))
     }
 
     private func timeOfDay() -> String {

@@ -89,6 +89,11 @@ struct ProgressLine {
     }
 }
 
+/// Has what was printed be seen now, also at the other end of a pipe.
+func flushOutput() {
+    fflush(nil)
+}
+
 /// A note that is no result: to standard error, so that results can be piped.
 func note(_ text: String) {
     writeError(text + "\n")

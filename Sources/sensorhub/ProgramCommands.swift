@@ -79,10 +79,12 @@ struct LogsCommand: AsyncParsableCommand {
         lines.forEach(show)
         if lines.isEmpty, !follow { note("\(id) has printed nothing") }
         guard let messages else { return }
+        flushOutput()
         let newest = lines.last?["t"]?.int ?? 0
         for await message in messages {
             guard let value = try? JSON(parsing: message.payload) else { continue }
             for line in value.array ?? [value] where (line["t"]?.int ?? 0) > newest { show(line) }
+            flushOutput()
         }
     }
 

@@ -27,6 +27,7 @@ struct ReadingsCommand: AsyncParsableCommand {
             table.print(whenEmpty: "no readings yet")
         }
         guard let messages else { return }
+        flushOutput()
         for await message in messages {
             guard let value = try? JSON(parsing: message.payload) else { continue }
             for reading in value.array ?? [value] {
@@ -36,6 +37,7 @@ struct ReadingsCommand: AsyncParsableCommand {
                     print(cells(reading, fields).joined(separator: "  "))
                 }
             }
+            flushOutput()
         }
     }
 

@@ -35,13 +35,11 @@ struct Up: AsyncParsableCommand {
     func run() async throws {
         // A reader of our output that goes away must not take the hub with it.
         signal(SIGPIPE, SIG_IGN)
-        let file = config ?? Self.standardFile()
-        let settings = try await ServiceConfiguration(
-            file: file, options: [("data", data), ("listen", listen.isEmpty ? nil : listen.joined(separator: ","))])
-        let directory = settings.optional("data").map { DataDirectory($0) } ?? .standard()
+        let file = config ?? UpSettings.standardFile()
+        let settings = try UpSettings(file: file, data: data, listen: listen)
         let terminal = Terminal()
         let stack = Stack(
-            data: directory, listeners: try settings.addresses("listen"), installation: try Installation.find(),
+            data: settings.data, listeners: settings.listeners, installation: try Installation.find(),
             console: terminal.console)
 
         let signals = await UnixSignalsSequence(trapping: Self.signals())
@@ -49,11 +47,14 @@ struct Up: AsyncParsableCommand {
         let interruptions = Interruptions()
         let listening = Task {
             for await _ in signals {
-                if interruptions.count() == 1 {
+                switch interruptions.count() {
+                case 1:
                     terminal.show("stopping …")
                     work.cancel()
-                } else {
-                    await stack.hasten()
+                case 2, 3: await stack.hasten()
+                default:
+                    terminal.show("given up; the next start ends what is left")
+                    _exit(1)
                 }
             }
         }
@@ -74,15 +75,6 @@ struct Up: AsyncParsableCommand {
         banner.lines.forEach { terminal.show($0) }
         if demo { try await Demo(data: access.data, installation: Installation.find(), terminal: terminal).run() }
         while true { try await Task.sleep(for: .seconds(3_600)) }
-    }
-
-    /// The configuration file in its usual places; nil where there is none.
-    private static func standardFile() -> String? {
-        func variable(_ name: String) -> String? {
-            getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
-        }
-        let folders = [variable("XDG_CONFIG_HOME") ?? variable("HOME").map { "\($0)/.config" }, "/etc"]
-        return folders.compactMap { $0.map { "\($0)/sensorhub/sensorhub.json" } }.first { access($0, F_OK) == 0 }
     }
 
     /// Those that ask us to stop. Where SIGHUP is ignored, as under nohup, it stays so.

@@ -73,7 +73,10 @@ private let library = "\(#filePath)".split(separator: "/").dropLast(3).reduce(""
         #expect(bench.last(of: "light-1")?["reason"]?.string == "exit code 0")
         let lines = bench.lines(on: bench.topics.algorithm("light-1", .log))
         #expect(
-            lines == ["preparing a Python environment", "the Python environment is ready", "light-1 sensorhub"])
+            lines == [
+                "preparing a Python environment", "packing the platform library", "the Python environment is ready",
+                "light-1 sensorhub",
+            ])
 
         // Shared: no second build.
         try await bench.run("light-2", sha256: sha, script: "bad.py", language: "python")
@@ -94,6 +97,74 @@ private let library = "\(#filePath)".split(separator: "/").dropLast(3).reduce(""
         #expect(log.first == "preparing a Python environment with sensorhub-no-such-package==9.9")
         #expect(log.contains { $0.hasPrefix("ERROR: ") })
     }
+}
+
+/// A stand-in for the interpreter that keeps a record of what it was asked for.
+private let interpreter = """
+    echo "$*" >> "$(dirname "$(readlink -f "$0")")/calls"
+    case "$*" in
+    *sys.version*) echo fake 1.0;;
+    *venv*) sleep 0.5; mkdir -p "$3/bin"; ln -s "$(readlink -f "$0")" "$3/bin/python";;
+    *--no-deps*) for last; do :; done; test -f "$last/pyproject.toml"; mkdir -p "$9"; touch "$9/lib-1.0-py3-none-any.whl";;
+    *slow-package*) exec sleep 1000;;
+    *pip*) ;;
+    *) echo "ran $*"; sleep 1.2;;
+    esac
+    """
+
+@Test func anEnvironmentIsMadeOnceForAllWhoNeedIt() async throws {
+    try await Bench.run { bench in
+        try bench.writeScript(interpreter, as: "python")
+        let archive = try bench.archive(["main.py": ""])
+        let sha = sha256(archive)
+        bench.startAgent(pythonLibrary: library, python: "\(bench.folder)/python")
+        try await bench.wait("the snapshot") { !$0.reports("snapshot").isEmpty }
+        let names = (1...5).map { "light-\($0)" }
+        func plan(_ requirements: [String: [JSON]]) -> [JSON] {
+            names.map {
+                Bench.algorithm(
+                    $0, credential: bench.credentials(of: "algorithm-\($0)").first, sha256: sha, script: "main.py",
+                    language: "python", requirements: requirements[$0] ?? [])
+            }
+        }
+        try await bench.send(plan: plan([:]))
+        for name in names { _ = try await bench.credential(of: "algorithm-\(name)") }
+        try await bench.send(plan: plan([:]))
+        try await bench.wait("archive_wanted") { !$0.reports("archive_wanted").isEmpty }
+        try await bench.publish(bench.topics.archive(node: "here", sha256: sha), archive)
+        for name in names {
+            try await bench.wait("the end of \(name)") { $0.states(of: name).last == "EXITED" }
+            #expect(bench.lines(on: bench.topics.algorithm(name, .log)).last == "ran -u main.py \(name)")
+            #expect(bench.lines(on: bench.topics.algorithm(name, .log)).contains("preparing a Python environment"))
+        }
+        #expect(bench.reports("archive_wanted").count == 1)
+        func calls(_ word: String) throws -> Int {
+            String(decoding: try PrivateFile.read("\(bench.folder)/calls"), as: UTF8.self)
+                .split(separator: "\n").count { $0.contains(word) }
+        }
+        #expect(try calls("venv") == 1)
+        #expect(try calls("wheel --no-deps") == 1)
+        #expect(try calls("install --find-links") == 1)
+        #expect(try calls("--no-index") == 1)
+
+        // An agent that is stopped leaves nothing behind that still works, and nothing half made that is used.
+        try await bench.send(plan: plan(["light-1": ["slow-package==1"]]))
+        try await bench.wait("slow pip") { _ in (try? calls("slow-package")) == 1 }
+        let start = ContinuousClock.now
+        await bench.stopAgent()
+        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(try Folder.names(in: "\(bench.data)/running").isEmpty)
+        #expect(try Folder.names(in: "\(bench.data)/environments").count == 2)
+        try FileRemoval.plan(of: bench)
+        bench.startAgent(planWait: .zero, pythonLibrary: library, python: "\(bench.folder)/python")
+        try await bench.wait("the snapshot") { $0.reports("snapshot").count > 1 }
+        #expect(try Folder.names(in: "\(bench.data)/environments").count == 1)
+        #expect(try calls("venv") == 2)
+    }
+}
+
+private enum FileRemoval {
+    static func plan(of bench: Bench) throws { try Folder.remove("\(bench.data)/plan.json") }
 }
 
 @Test func withoutPythonTheReasonIsSaid() async throws {

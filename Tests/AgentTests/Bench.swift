@@ -31,7 +31,7 @@ final class Bench: Sendable {
         hub = Client(
             ClientConfiguration(
                 address: BrokerAddress(host: "127.0.0.1", port: broker.port), clientID: "hub", user: "hub",
-                password: "")
+                password: "", sessionExpirySeconds: 3_600)
         ) { event in
             if case .message(let message) = event { inbox.messages.withLock { $0.append(message) } }
         }
@@ -56,15 +56,24 @@ final class Bench: Sendable {
 
     var data: String { "\(folder)/data" }
 
-    func startAgent(planWait: Duration = .seconds(60), pythonLibrary: String = "/nowhere") {
-        let configuration = AgentConfiguration(
-            node: Identifier("here")!, hub: Identifier("main")!,
-            broker: BrokerAddress(host: "127.0.0.1", port: broker.port), password: "secret", dataDirectory: data,
-            driverExecutable: "\(folder)/driver", pythonLibrary: pythonLibrary, version: "1.2.3")
-        var logger = Logger(label: "agent", factory: { _ in SwiftLogNoOpLogHandler() })
-        if getenv("SENSORHUB_TEST_LOG") != nil { logger = Logger(label: "agent") }
-        let service = AgentService(configuration, logger: logger, planWait: planWait)
+    func startAgent(
+        planWait: Duration = .seconds(60), pythonLibrary: String = "/nowhere", python: String = "python3"
+    ) {
+        let service = Self.agent(
+            folder: folder, port: broker.port, planWait: planWait, pythonLibrary: pythonLibrary, python: python)
         agent.withLock { $0 = Task { try await service.run() } }
+    }
+
+    static func agent(
+        folder: String, port: UInt16, planWait: Duration, pythonLibrary: String = "/nowhere", python: String = "python3"
+    ) -> AgentService {
+        let configuration = AgentConfiguration(
+            node: Identifier("here")!, hub: Identifier("main")!, broker: BrokerAddress(host: "127.0.0.1", port: port),
+            password: "secret", dataDirectory: "\(folder)/data", driverExecutable: "\(folder)/driver",
+            pythonLibrary: pythonLibrary, python: python, version: "1.2.3")
+        return AgentService(
+            configuration, logger: Logger(label: "agent", factory: { _ in SwiftLogNoOpLogHandler() }),
+            planWait: planWait)
     }
 
     func stopAgent() async {
@@ -78,8 +87,12 @@ final class Bench: Sendable {
 
     /// The program that is run as driver.
     func setDriver(_ script: String) throws {
-        try PrivateFile.write("#!/bin/sh\n\(script)\n".utf8, to: "\(folder)/driver")
-        chmod("\(folder)/driver", 0o755)
+        try writeScript(script, as: "driver")
+    }
+
+    func writeScript(_ script: String, as name: String) throws {
+        try PrivateFile.write("#!/bin/sh\n\(script)\n".utf8, to: "\(folder)/\(name)")
+        chmod("\(folder)/\(name)", 0o755)
     }
 
     // MARK: The hub
@@ -167,7 +180,7 @@ final class Bench: Sendable {
         while true {
             if let result = look(self) { return result }
             if ContinuousClock.now > deadline {
-                let heard = messages.map { "\($0.topic) \(String(decoding: $0.payload.prefix(500), as: UTF8.self))" }
+                let heard = messages.map { "\($0.topic) \(String(decoding: $0.payload.prefix(500), as: UTF8.self).replacing("\0", with: ""))" }
                 Issue.record("\(what) never came\n\(heard.joined(separator: "\n"))", sourceLocation: location)
                 throw CancellationError()
             }

@@ -19,7 +19,17 @@ final class Broker: Sendable {
     init(folder: String) throws {
         port = Self.freePort()
         let path = "\(folder)/mosquitto.conf"
-        try PrivateFile.write("listener \(port) 127.0.0.1\nallow_anonymous true\nuser root\n".utf8, to: path)
+        // It keeps the hub's session over a restart, so that the hub misses nothing that the agent sends before the hub
+        // is back.
+        let configuration = """
+            listener \(port) 127.0.0.1
+            allow_anonymous true
+            user root
+            persistence true
+            persistence_location \(folder)/
+
+            """
+        try PrivateFile.write(configuration.utf8, to: path)
         program = WatchedProgram(
             name: "mosquitto", recordFile: nil,
             specification: ProgramSpecification(

@@ -18,12 +18,11 @@ private func lines(_ texts: [String]) -> [OutputLine] {
 extension Outbox {
     fileprivate mutating func takeAll() -> (runs: [Int64], lines: [String]) {
         var runs: [Int64] = [], texts: [String] = []
-        while let item = first {
+        while let item = popFirst() {
             switch item {
             case .state(let state): runs.append(state.run)
             case .log(let program, let lines): texts += lines.map { "\(program.id) \($0.text)" }
             }
-            removeFirst()
         }
         return (runs, texts)
     }
@@ -41,7 +40,19 @@ extension Outbox {
     #expect(all.runs == [1, 2])
     #expect(all.lines == ["one a", "one b", "two c"])
     #expect(outbox.isEmpty)
-    outbox.removeFirst()
+}
+
+@Test func whatCouldNotBeSentComesFirst() {
+    var outbox = Outbox(maximumStates: 3, maximumLines: 2)
+    outbox.add(lines(["a", "b"]), of: one)
+    outbox.add(lines(["c"]), of: one)
+    if let item = outbox.popFirst() { outbox.putBack(item) }
+    outbox.add(state(1))
+    if let item = outbox.popFirst() { outbox.putBack(item) }
+    outbox.add(state(2))
+    let all = outbox.takeAll()
+    #expect(all.runs == [1, 2])
+    #expect(all.lines == ["one … 2 lines dropped: the broker was away", "one c"])
 }
 
 @Test func theOldestIsDroppedAndCounted() {

@@ -89,3 +89,16 @@ private func output(_ lines: String...) -> [OutputLine] {
         }
     }
 }
+
+@Test func whatIsUnusedForLongIsRemoved() async throws {
+    try await withTemporaryFolder { folder in
+        for name in ["used", "unused"] {
+            try Folder.make("\(folder)/\(name)/sub")
+            try PrivateFile.write("x".utf8, to: "\(folder)/\(name)/sub/file")
+        }
+        removeUnused(in: folder, except: ["used"], olderThan: 60)
+        #expect(try Folder.names(in: folder) == ["unused", "used"])
+        removeUnused(in: folder, except: ["used"], olderThan: 0)
+        #expect(try Folder.names(in: folder) == ["used"])
+    }
+}

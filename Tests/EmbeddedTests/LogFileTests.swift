@@ -25,10 +25,12 @@ import Testing
 }
 
 @Test func warningsAndErrorsAreToldApartFromTheRest() {
-    #expect(LogSeverity.isAlarming("2026-11-20T22:49:18+0000 warning hub: waiting for the database"))
-    #expect(LogSeverity.isAlarming("2026-11-20T22:49:18+0000 error agent: [Agent] no disk"))
-    #expect(LogSeverity.isAlarming("2026-11-20T22:49:18+0000 [CRITICAL] hub: gone"))
-    #expect(LogSeverity.isAlarming("Error: 'broker.password' is not set"))
-    #expect(!LogSeverity.isAlarming("2026-11-20T22:49:18+0000 info hub: an error was survived"))
-    #expect(!LogSeverity.isAlarming(""))
+    let warning = LogWarning("2026-11-20T22:49:18+0000 warning hub: [Hub] waiting for the database: no")
+    #expect(warning?.text == "warning: [Hub] waiting for the database: no")
+    #expect(LogWarning("2026-11-20T22:49:18+0000 error agent: gone")?.text == "error: gone")
+    #expect(LogWarning("2026-11-20T22:49:18+0000 critical hub: broker=x [Hub] y")?.text == "critical: broker=x [Hub] y")
+    #expect(LogWarning("Error: 'broker.password' is not set")?.text == "Error: 'broker.password' is not set")
+    #expect(LogWarning("2026-11-20T22:49:18+0000 info hub: an error was survived") == nil)
+    #expect(LogWarning("2026-11-20T22:49:18+0000 notice hub: warning") == nil)
+    #expect(LogWarning("") == nil)
 }

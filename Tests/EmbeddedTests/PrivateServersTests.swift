@@ -14,12 +14,12 @@ import Testing
 
     /// Has a program run while `body` does.
     private func running<Result: Sendable>(
-        _ part: Part, _ data: DataDirectory, _ executable: String, _ arguments: [String], account: Account? = nil,
+        _ part: Part, _ data: DataDirectory, _ executable: String, _ arguments: [String],
         _ body: (WatchedPart) async throws -> Result
     ) async throws -> Result {
         let program = try WatchedPart(
             part, data: data, executable: executable, arguments: arguments, environment: childEnvironment(),
-            account: account?.userID == geteuid() ? nil : account, workingDirectory: data.path, console: console)
+            workingDirectory: data.path, console: console)
         await program.start()
         do {
             let result = try await body(program)
@@ -34,9 +34,8 @@ import Testing
     private func running<Result: Sendable>(
         _ postgres: PrivatePostgres, _ body: (WatchedPart) async throws -> Result
     ) async throws -> Result {
-        try await running(
-            .postgres, postgres.data, postgres.programs.server, postgres.arguments, account: postgres.account
-        ) { server in
+        let command = postgres.command
+        return try await running(.postgres, postgres.data, command.executable, command.arguments) { server in
             try await server.wait(atMost: .seconds(60), for: "the database") { try postgres.isReady() }
             return try await body(server)
         }

@@ -14,7 +14,7 @@ import Testing
 
     @Test func publishesReadingsAndStatus() throws {
         try broker.start()
-        #expect(hub.waitForConnection())
+        #expect(try hub.isConnected())
         let driver = try RunningDriver(broker.address)
         #expect(hub.wait { hub.readings.count >= 5 })
         let readings = hub.readings
@@ -30,7 +30,7 @@ import Testing
 
     @Test func carriesOutControlCallsAndReadsAtOnce() throws {
         try broker.start()
-        #expect(hub.waitForConnection())
+        #expect(try hub.isConnected())
         let driver = try RunningDriver(broker.address)
         #expect(hub.wait { hub.readings.count >= 1 })
         try hub.publish("control", ["id": "1", "function": "turn", "params": ["on": true]])
@@ -49,7 +49,7 @@ import Testing
 
     @Test func aFaultIsAStatusAndNoReading() throws {
         try broker.start()
-        #expect(hub.waitForConnection())
+        #expect(try hub.isConnected())
         let driver = try RunningDriver(broker.address)
         #expect(hub.wait { hub.readings.count >= 2 })
         driver.script.setFault("no answer")
@@ -71,7 +71,7 @@ import Testing
         broker.kill()
         pause(.milliseconds(300))
         try broker.start()
-        #expect(hub.waitForConnection())
+        #expect(try hub.isConnected())
         let count = hub.readings.count
         #expect(hub.wait { hub.readings.count >= count + 20 })
         driver.stop()
@@ -91,7 +91,7 @@ import Testing
         broker.kill()
         let before = hub.readings.count
         try broker.start()
-        #expect(hub.waitForConnection())
+        #expect(try hub.isConnected())
         #expect(hub.wait { hub.readings.count >= before + 10 })
         driver.stop()
         #expect(hub.readings.dropFirst(before).allSatisfy { $0["seq"]!.int! > committed })
@@ -99,7 +99,7 @@ import Testing
 
     @Test func eachStartHasAHigherBootNumber() throws {
         try broker.start()
-        #expect(hub.waitForConnection())
+        #expect(try hub.isConnected())
         let future: Int64 = 4_000_000_000
         try hub.publish("committed", ["boot": .int(future), "seq": 7], isRetained: true)
         let folder = try TemporaryFolder()

@@ -92,6 +92,21 @@ private func connectedOutbox(boot: Int64 = 100, limits: Outbox.Limits = .init())
         #expect(outbox.count == 0)
     }
 
+    @Test func beginsAgainWhenTheHubReturns() {
+        var outbox = connectedOutbox()
+        outbox.take(2)
+        _ = outbox.send(firstID: 1)
+        outbox.hubReturned()
+        #expect(outbox.send(firstID: 2) == [1...2])
+        outbox.acknowledged(2)
+        // From the broker's queue: the second message before it was dropped.
+        _ = outbox.committed(Mark(boot: 100, seq: 2))
+        #expect(outbox.count == 2)
+        outbox.disconnected()
+        outbox.hubReturned()
+        #expect(outbox.next(at: at(0)) == .idle)
+    }
+
     @Test func catchesUpInPacedBatchesAndThenSendsAtOnce() {
         var outbox = Outbox(boot: 1)
         outbox.settle()

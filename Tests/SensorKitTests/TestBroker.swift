@@ -100,7 +100,13 @@ final class TestHub: Sendable {
         return false
     }
 
-    func waitForConnection() -> Bool { wait { client.isConnected } }
+    /// Waits for the connection, and publishes the hub's birth.
+    func isConnected() throws -> Bool {
+        guard wait(for: { client.isConnected }) else { return false }
+        try client.publish(
+            OutgoingMessage(topic: "sensorhub/main/status", payload: Array(#"{"status":"online"}"#.utf8), isRetained: true))
+        return true
+    }
 }
 
 /// A `DriverRunner` on a thread of its own, with a `ScriptedDriver`.

@@ -37,7 +37,7 @@ private let meminfo = """
     }
 
     @Test(arguments: [
-        ("cpu  150 0 0 50", 75.0), ("cpu  100 0 0 200", 0.0), ("cpu  200 0 0 0", 100.0), ("cpu  0 0 0 0", nil),
+        ("cpu  150 0 0 50", 75.0), ("cpu  0 0 0 200", 0.0), ("cpu  200 0 0 0", 100.0), ("cpu  0 0 0 0", nil),
     ])
     func comparesTwoSamples(later: String, percent: Double?) throws {
         let earlier = try #require(CPUTimes(stat: "cpu  0 0 0 0"))

@@ -1,0 +1,61 @@
+"""Running hubs for the tests; `make integration-tests` builds what they run."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+import pytest
+
+from hub import BUILD, SENSORHUB, Hub
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    for program in (SENSORHUB, BUILD / "sensor-driver"):
+        if not program.exists():
+            pytest.exit(f"{program} is not built: make integration-tests, or set SENSORHUB_TEST_BUILD", returncode=2)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
+    """Shows with a failed test what its hubs had to say."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, Hub) and value.data.exists():
+                report.sections.append((f"logs of '{name}'", value.logs))
+
+
+def destroy(hub: Hub) -> None:
+    left = hub.destroy()
+    assert not left, f"these processes have outlived sensorhub up: {left}"
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[Hub]:
+    """One hub for all tests that leave it as they would like to find it."""
+    hub = Hub()
+    try:
+        yield hub.start()
+    finally:
+        destroy(hub)
+
+
+@pytest.fixture(scope="module")
+def own_hub() -> Iterator[Hub]:
+    """A running hub for the tests of one file."""
+    hub = Hub()
+    try:
+        yield hub.start()
+    finally:
+        destroy(hub)
+
+
+@pytest.fixture
+def fresh_hub() -> Iterator[Hub]:
+    """A hub for one test, not started yet."""
+    hub = Hub()
+    try:
+        yield hub
+    finally:
+        destroy(hub)
