@@ -3,6 +3,7 @@
 BUILD  ?= .build
 SWIFT  ?= swift
 PYTHON ?= /usr/bin/python3
+PREFIX ?= /usr/local
 # Options for `sensorhub up`: make run UP="--demo --listen 0.0.0.0:1883"
 UP     ?= --demo
 
@@ -11,7 +12,7 @@ sources := Package.swift Sources Drivers Tests
 venv    := $(BUILD)/venv
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build run test unit-tests python-tests integration-tests footprint format lint clean
+.PHONY: help bootstrap build install run test unit-tests python-tests integration-tests footprint tour format lint clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +22,13 @@ bootstrap: ## install the Debian packages that are missing (asks for sudo's pass
 
 build: bootstrap ## build sensorhub and sensor-driver for use, into .build/release
 	$(release)
+
+install: ## install what `make build` has built, below $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sensorhub
+	install $(BUILD)/release/sensorhub $(BUILD)/release/sensor-driver $(DESTDIR)$(PREFIX)/bin
+	install -m 644 schema.sql mosquitto.conf $(DESTDIR)$(PREFIX)/share/sensorhub
+	tar --create --exclude=__pycache__ --exclude='*.egg-info' --exclude='.*' --exclude=Python/tests Python Examples \
+		| tar --extract --no-same-owner --directory $(DESTDIR)$(PREFIX)/share/sensorhub
 
 run: build ## start hub, broker and database under one folder, with two example apps; Ctrl-C stops everything
 	$(BUILD)/release/sensorhub up $(UP)
@@ -39,6 +47,10 @@ integration-tests: unit-tests $(venv)/ready ## run the tests of the whole hub, w
 
 footprint: build ## measure memory and start-up time of an idle hub
 	@scripts/footprint $(BUILD)/release
+
+tour: build ## run the README's tour and write docs/tour.md
+	scripts/tour $(BUILD)/release >$(BUILD)/tour.md
+	mv $(BUILD)/tour.md docs/tour.md
 
 format: ## format the Swift sources
 	$(SWIFT) format --in-place --parallel --recursive $(sources)

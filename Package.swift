@@ -35,7 +35,7 @@ let package = Package(
         .target(
             name: "Watch",
             dependencies: [
-                "HubModel", "SimdJSON",
+                "Files", "HubModel", "SimdJSON",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
@@ -55,14 +55,13 @@ let package = Package(
         .target(
             name: "Agent",
             dependencies: [
-                "Archive", "HubModel", "MQTT", "SimdJSON", "Watch",
+                "Archive", "Files", "HubModel", "MQTT", "SimdJSON", "Watch",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
             name: "Embedded",
             dependencies: [
-                "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON", "Watch",
-                .product(name: "Logging", package: "swift-log"),
+                "Files", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON", "Watch",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
@@ -83,12 +82,15 @@ let package = Package(
         .testTarget(
             name: "AgentTests",
             dependencies: [
-                "Agent", "Archive", "HubModel", "MQTT", "SimdJSON", "Watch",
+                "Agent", "Archive", "Files", "HubModel", "MQTT", "SimdJSON", "TestSupport", "Watch",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "EmbeddedTests",
-            dependencies: ["Embedded", "HubModel", "MQTT", "Postgres", "SimdJSON", "Watch", "sensorhub"]),
+            dependencies: [
+                "Embedded", "Files", "HubModel", "MQTT", "Postgres", "SimdJSON", "TestSupport", "Watch",
+                "sensorhub",
+            ]),
         .testTarget(name: "ArchiveTests", dependencies: ["Archive", "CArchive"]),
         .target(name: "TestSupport", dependencies: ["Files", "MQTT"], path: "Tests/TestSupport"),
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
@@ -97,7 +99,7 @@ let package = Package(
         .testTarget(name: "HubTests", dependencies: ["Hub", "HubModel", "SimdJSON"]),
         .testTarget(name: "SimdJSONTests", dependencies: ["SimdJSON"]),
         .testTarget(name: "SensorKitTests", dependencies: ["HubModel", "MQTT", "SensorKit"]),
-        .testTarget(name: "WatchTests", dependencies: ["HubModel", "Watch"]),
+        .testTarget(name: "WatchTests", dependencies: ["Files", "HubModel", "TestSupport", "Watch"]),
     ]
         + drivers.map { driver in
             .testTarget(

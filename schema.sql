@@ -2,7 +2,8 @@
 --   psql -v ON_ERROR_STOP=1 -d sensorhub -f schema.sql
 --
 -- hub       what the hub knows: registrations, apps, deployments, bindings, programs, rights
--- readings  one table per sensor type, partitioned by week; the partitions are in readings_partitions
+-- readings  one table per sensor type, partitioned by week; the partitions are in readings_partitions, one table per type
+--           with a row for each hour in readings_hourly
 -- report    views for people; the role sensorhub_report reads them and nothing else
 
 SET client_min_messages = warning;
@@ -20,6 +21,7 @@ END $$;
 CREATE SCHEMA IF NOT EXISTS hub;
 CREATE SCHEMA IF NOT EXISTS readings;
 CREATE SCHEMA IF NOT EXISTS readings_partitions;
+CREATE SCHEMA IF NOT EXISTS readings_hourly;
 CREATE SCHEMA IF NOT EXISTS report;
 
 ----------------------------------------------------------------------------------------------------------------------
@@ -28,8 +30,10 @@ CREATE SCHEMA IF NOT EXISTS report;
 CREATE TABLE IF NOT EXISTS hub.sensor_type (
     id            integer GENERATED ALWAYS AS IDENTITY,
     registered_at timestamptz NOT NULL DEFAULT now(),
-    -- How many rows its table has; counted by ingest.
+    -- How many rows its table has had; counted by ingest.
     readings      bigint NOT NULL DEFAULT 0,
+    -- How long readings are kept; NULL for ever.
+    retention     interval,
     name          text NOT NULL,
     company       text NOT NULL,
     -- Its table in schema readings, and its view in schema report.
@@ -88,6 +92,14 @@ CREATE INDEX IF NOT EXISTS sensor_attributes ON hub.sensor USING gin (attributes
 ----------------------------------------------------------------------------------------------------------------------
 -- Readings
 
+DO $$
+BEGIN
+    IF to_regtype('hub.clock') IS NULL THEN
+        -- Whether the clock that stamped a reading was right, was not, or was not and the time has been corrected since.
+        CREATE TYPE hub.clock AS ENUM ('right', 'uncertain', 'corrected');
+    END IF;
+END $$;
+
 -- The newest reading of each sensor by event time: a late one never takes its place.
 CREATE TABLE IF NOT EXISTS hub.latest (
     sensor_id   integer NOT NULL,
@@ -100,14 +112,33 @@ CREATE TABLE IF NOT EXISTS hub.latest (
     CONSTRAINT latest_of_sensor FOREIGN KEY (sensor_id) REFERENCES hub.sensor ON DELETE CASCADE
 ) WITH (fillfactor = 50);
 
--- How far each driver's readings have come: what the driver is told is committed.
+-- The highest number of each boot of a driver that has come.
 CREATE TABLE IF NOT EXISTS hub.progress (
-    sensor_id integer NOT NULL,
     boot      bigint NOT NULL,
     seq       bigint NOT NULL,
-    CONSTRAINT progress_pk PRIMARY KEY (sensor_id),
+    sensor_id integer NOT NULL,
+    CONSTRAINT progress_pk PRIMARY KEY (sensor_id, boot),
     CONSTRAINT progress_of_sensor FOREIGN KEY (sensor_id) REFERENCES hub.sensor ON DELETE CASCADE
 ) WITH (fillfactor = 50);
+
+-- Numbers of readings that were left out: noticed when a higher one came. Closed when nothing is missing any more, because
+-- the readings came late or the driver said that they are lost.
+CREATE TABLE IF NOT EXISTS hub.gap (
+    id         bigint GENERATED ALWAYS AS IDENTITY,
+    noticed_at timestamptz NOT NULL DEFAULT now(),
+    closed_at  timestamptz,
+    boot       bigint NOT NULL,
+    first_seq  bigint NOT NULL,
+    last_seq   bigint NOT NULL,
+    sensor_id  integer NOT NULL,
+    -- Of these numbers nothing is known yet.
+    missing    int8multirange NOT NULL,
+    -- These the driver took, and has given up.
+    lost       int8multirange NOT NULL DEFAULT '{}',
+    CONSTRAINT gap_pk PRIMARY KEY (id),
+    CONSTRAINT gap_of_sensor FOREIGN KEY (sensor_id) REFERENCES hub.sensor
+);
+CREATE INDEX IF NOT EXISTS gap_open ON hub.gap (sensor_id, boot, first_seq) WHERE closed_at IS NULL;
 
 -- What could not be stored as a reading, and why.
 CREATE TABLE IF NOT EXISTS hub.dead_letter (
@@ -154,33 +185,119 @@ CREATE OR REPLACE FUNCTION hub.column_type(field_type text) RETURNS text LANGUAG
     END
 $$;
 
--- Creates the table of a type, its partitions and its view.
+-- Creates the table of a type, its partitions, its hourly rollup and its view; for a type that has gained fields, adds the
+-- columns.
 CREATE OR REPLACE FUNCTION hub.create_readings_table(wanted integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    type    hub.sensor_type;
-    columns text;
-    fields  text;
+    type   hub.sensor_type;
+    field  hub.sensor_field;
+    fields text;
 BEGIN
     SELECT * INTO STRICT type FROM hub.sensor_type WHERE id = wanted;
-    SELECT string_agg(format('%I %s', name, hub.column_type(sensor_field.type)), ', ' ORDER BY position),
-           string_agg(format('r.%I', name), ', ' ORDER BY position)
-    INTO STRICT columns, fields FROM hub.sensor_field WHERE type_id = wanted;
-    -- One row is one reading: the key makes a repeat of it harmless. seq is 0 and up within a boot of the driver.
-    EXECUTE format(
-        'CREATE TABLE readings.%I (instance_id integer NOT NULL, event_time timestamptz NOT NULL, '
-        'boot bigint NOT NULL, seq bigint NOT NULL, received_at timestamptz NOT NULL, %s, '
-        'PRIMARY KEY (instance_id, event_time, boot, seq)) PARTITION BY RANGE (event_time)',
-        type.table_name, columns);
-    EXECUTE format('CREATE INDEX ON readings.%I USING brin (event_time)', type.table_name);
-    -- For clocks that are far off.
-    EXECUTE format('CREATE TABLE readings_partitions.%I PARTITION OF readings.%I DEFAULT',
-        type.table_name || '_other', type.table_name);
+    IF to_regclass(format('readings.%I', type.table_name)) IS NULL THEN
+        -- One row is one reading: the key makes a repeat of it harmless. seq counts up within a boot of the driver.
+        EXECUTE format(
+            'CREATE TABLE readings.%I (instance_id integer NOT NULL, event_time timestamptz NOT NULL, '
+            'boot bigint NOT NULL, seq bigint NOT NULL, received_at timestamptz NOT NULL, '
+            'stored_at timestamptz NOT NULL DEFAULT now(), clock hub.clock NOT NULL DEFAULT ''right'', '
+            'PRIMARY KEY (instance_id, event_time, boot, seq)) PARTITION BY RANGE (event_time)',
+            type.table_name);
+        EXECUTE format('CREATE INDEX ON readings.%I USING brin (event_time)', type.table_name);
+        -- For clocks that are far off.
+        EXECUTE format('CREATE TABLE readings_partitions.%I PARTITION OF readings.%I DEFAULT',
+            type.table_name || '_other', type.table_name);
+        EXECUTE format(
+            'CREATE TABLE readings_hourly.%I (instance_id integer NOT NULL, hour timestamptz NOT NULL, '
+            'readings bigint NOT NULL, PRIMARY KEY (instance_id, hour))', type.table_name);
+    END IF;
+    FOR field IN SELECT * FROM hub.sensor_field WHERE type_id = wanted ORDER BY position LOOP
+        EXECUTE format('ALTER TABLE readings.%I ADD COLUMN IF NOT EXISTS %I %s',
+            type.table_name, field.name, hub.column_type(field.type));
+        IF field.type <> 'string' THEN
+            EXECUTE format(
+                'ALTER TABLE readings_hourly.%1$I ADD COLUMN IF NOT EXISTS %2$I double precision, '
+                'ADD COLUMN IF NOT EXISTS %3$I double precision, ADD COLUMN IF NOT EXISTS %4$I double precision',
+                type.table_name, field.name || '.avg', field.name || '.min', field.name || '.max');
+        END IF;
+    END LOOP;
     PERFORM hub.make_partitions(type.table_name);
+
+    SELECT string_agg(format('r.%I', name), ', ' ORDER BY position) INTO STRICT fields
+    FROM hub.sensor_field WHERE type_id = wanted;
+    -- The fields stand last: a view can gain columns at its end only.
     EXECUTE format(
-        'CREATE VIEW report.%I AS SELECT s.name AS sensor, r.event_time, %s, s.attributes, r.received_at, r.boot, r.seq '
-        'FROM readings.%I r JOIN hub.sensor s ON s.id = r.instance_id',
-        type.table_name, fields, type.table_name);
-    EXECUTE format('GRANT SELECT ON report.%I TO sensorhub_report', type.table_name);
+        'CREATE OR REPLACE VIEW report.%1$I AS SELECT s.name AS sensor, r.event_time, r.received_at, r.stored_at, r.clock, '
+        'r.boot, r.seq, s.attributes, %2$s FROM readings.%1$I r JOIN hub.sensor s ON s.id = r.instance_id',
+        type.table_name, fields);
+    SELECT coalesce(string_agg(format(', r.%I, r.%I, r.%I', name || '.avg', name || '.min', name || '.max'), '' ORDER BY position), '')
+    INTO STRICT fields FROM hub.sensor_field WHERE type_id = wanted AND sensor_field.type <> 'string';
+    EXECUTE format(
+        'CREATE OR REPLACE VIEW report.%1$I AS SELECT s.name AS sensor, r.hour, s.attributes, r.readings%2$s '
+        'FROM readings_hourly.%3$I r JOIN hub.sensor s ON s.id = r.instance_id',
+        type.table_name || '_hourly', fields, type.table_name);
+    EXECUTE format('GRANT SELECT ON report.%I, report.%I TO sensorhub_report', type.table_name, type.table_name || '_hourly');
+END $$;
+
+-- Hours whose rollup is not up to date, because readings of that time have come since.
+CREATE TABLE IF NOT EXISTS hub.rollup_due (
+    hour    timestamptz NOT NULL,
+    type_id integer NOT NULL,
+    CONSTRAINT rollup_due_pk PRIMARY KEY (type_id, hour),
+    CONSTRAINT rollup_due_of_type FOREIGN KEY (type_id) REFERENCES hub.sensor_type ON DELETE CASCADE
+);
+
+-- Makes the rollups of hours that are over and due, `at_most` of them; returns how many. A late reading makes its hour due
+-- again. Hours that retention has removed are left as they are.
+CREATE OR REPLACE FUNCTION hub.roll_up(at_most integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    due     record;
+    columns text;
+    values  text;
+    done    integer := 0;
+BEGIN
+    FOR due IN
+        SELECT d.type_id, d.hour, t.table_name, t.retention FROM hub.rollup_due d JOIN hub.sensor_type t ON t.id = d.type_id
+        WHERE d.hour < date_trunc('hour', now()) ORDER BY d.hour LIMIT at_most
+    LOOP
+        DELETE FROM hub.rollup_due WHERE type_id = due.type_id AND hour = due.hour;
+        done := done + 1;
+        CONTINUE WHEN due.hour < date_trunc('hour', now() - due.retention) + interval '1 hour';
+        SELECT coalesce(string_agg(format(', %I, %I, %I', name || '.avg', name || '.min', name || '.max'), '' ORDER BY position), ''),
+               coalesce(string_agg(format(', avg(%1$s), min(%1$s), max(%1$s)',
+                   CASE type WHEN 'bool' THEN format('%I::int', name) ELSE quote_ident(name) END), '' ORDER BY position), '')
+        INTO STRICT columns, values FROM hub.sensor_field WHERE type_id = due.type_id AND type <> 'string';
+        EXECUTE format('DELETE FROM readings_hourly.%I WHERE hour = $1', due.table_name) USING due.hour;
+        EXECUTE format(
+            'INSERT INTO readings_hourly.%1$I (instance_id, hour, readings%2$s) SELECT instance_id, $1, count(*)%3$s '
+            'FROM readings.%1$I WHERE event_time >= $1 AND event_time < $1 + interval ''1 hour'' GROUP BY instance_id',
+            due.table_name, columns, values) USING due.hour;
+    END LOOP;
+    RETURN done;
+END $$;
+
+-- Removes readings that are older than their type's retention: whole partitions, and rows of far-off clocks. Returns the
+-- names of the partitions that went.
+CREATE OR REPLACE FUNCTION hub.remove_expired() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    type hub.sensor_type;
+    part record;
+BEGIN
+    FOR type IN SELECT * FROM hub.sensor_type WHERE retention IS NOT NULL LOOP
+        FOR part IN
+            SELECT c.relname AS name,
+                   substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''(.+)''\)')::timestamptz AS until
+            FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+            WHERE i.inhparent = format('readings.%I', type.table_name)::regclass
+        LOOP
+            IF part.until IS NULL THEN
+                EXECUTE format('DELETE FROM readings_partitions.%I WHERE event_time < $1', part.name)
+                USING now() - type.retention;
+            ELSIF part.until < now() - type.retention THEN
+                EXECUTE format('DROP TABLE readings_partitions.%I', part.name);
+                RETURN NEXT part.name;
+            END IF;
+        END LOOP;
+    END LOOP;
 END $$;
 
 ----------------------------------------------------------------------------------------------------------------------
@@ -295,6 +412,29 @@ CREATE TABLE IF NOT EXISTS hub.event (
 );
 CREATE INDEX IF NOT EXISTS event_time ON hub.event USING brin (at);
 
+-- What a person should look at, from when to when.
+CREATE TABLE IF NOT EXISTS hub.incident (
+    id        bigint GENERATED ALWAYS AS IDENTITY,
+    opened_at timestamptz NOT NULL DEFAULT now(),
+    closed_at timestamptz,
+    kind      text NOT NULL,
+    subject   text NOT NULL,
+    reason    text NOT NULL,
+    CONSTRAINT incident_pk PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS incident_open_once ON hub.incident (kind, subject) WHERE closed_at IS NULL;
+
+-- Readings that were stamped before the clock was right, and by how much: for repeats of them that come later.
+CREATE TABLE IF NOT EXISTS hub.clock_correction (
+    offset_us  bigint NOT NULL,
+    boot       bigint NOT NULL,
+    first_seq  bigint NOT NULL,
+    last_seq   bigint NOT NULL,
+    sensor_id  integer NOT NULL,
+    CONSTRAINT clock_correction_pk PRIMARY KEY (sensor_id, boot, first_seq),
+    CONSTRAINT clock_correction_of_sensor FOREIGN KEY (sensor_id) REFERENCES hub.sensor ON DELETE CASCADE
+);
+
 ----------------------------------------------------------------------------------------------------------------------
 -- Rights
 
@@ -326,7 +466,7 @@ JOIN hub.sensor_type t ON t.id = s.type_id;
 
 -- The sensor types and how many readings each has.
 CREATE OR REPLACE VIEW report.sensor_type AS
-SELECT t.name AS type, t.company, t.readings, 'report.' || quote_ident(t.table_name) AS view, t.registered_at,
+SELECT t.name AS type, t.company, t.readings, t.retention, 'report.' || quote_ident(t.table_name) AS view, t.registered_at,
        (SELECT jsonb_object_agg(f.name, f.type ORDER BY f.position) FROM hub.sensor_field f WHERE f.type_id = t.id) AS fields,
        t.functions
 FROM hub.sensor_type t;
@@ -375,10 +515,19 @@ SELECT kind, id, node, run, pid, started_at, ended_at, coalesce(ended_at, now())
        signal, reason
 FROM hub.run;
 
+-- Readings that are missing or lost, with their bounds.
+CREATE OR REPLACE VIEW report.gap AS
+SELECT s.name AS sensor, g.boot, g.first_seq, g.last_seq, g.last_seq - g.first_seq + 1 AS readings,
+       (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(g.missing) AS r) AS missing,
+       (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(g.lost) AS r) AS lost, g.noticed_at, g.closed_at
+FROM hub.gap g
+JOIN hub.sensor s ON s.id = g.sensor_id;
+
+CREATE OR REPLACE VIEW report.incident AS SELECT opened_at, closed_at, kind, subject, reason FROM hub.incident;
 CREATE OR REPLACE VIEW report.log AS SELECT at, kind, id, stream, line FROM hub.log_line;
 CREATE OR REPLACE VIEW report.event AS SELECT at, kind, subject, detail FROM hub.event;
 CREATE OR REPLACE VIEW report.dead_letter AS
-SELECT received_at, topic, field, reason, encode(payload, 'escape') AS payload FROM hub.dead_letter;
+SELECT id, received_at, topic, field, reason, encode(payload, 'escape') AS payload FROM hub.dead_letter;
 
 GRANT USAGE ON SCHEMA report TO sensorhub_report;
 GRANT SELECT ON ALL TABLES IN SCHEMA report TO sensorhub_report;

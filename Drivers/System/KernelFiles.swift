@@ -6,13 +6,13 @@ struct KernelFiles {
     var root = ""
 
     /// `/proc/stat`; its first line is enough.
-    func cpuTimes() -> CPUTimes? { text("/proc/stat", limit: 512).flatMap(CPUTimes.init(stat:)) }
+    func cpuTimes() -> CPUTimes? { text("/proc/stat", limit: 512).flatMap { CPUTimes(stat: $0) } }
 
-    func load1Minute() -> Double? { text("/proc/loadavg").flatMap(Self.firstNumber) }
+    func load1Minute() -> Double? { text("/proc/loadavg").flatMap { $0.words.first?.number } }
 
-    func uptimeSeconds() -> Double? { text("/proc/uptime").flatMap(Self.firstNumber) }
+    func uptimeSeconds() -> Double? { text("/proc/uptime").flatMap { $0.words.first?.number } }
 
-    func memory() -> Memory? { text("/proc/meminfo").flatMap(Memory.init(meminfo:)) }
+    func memory() -> Memory? { text("/proc/meminfo").flatMap { Memory(meminfo: $0) } }
 
     /// The highest of the machine's temperatures.
     func hottestCelsius() -> Double? {
@@ -22,29 +22,21 @@ struct KernelFiles {
             File.names(in: "\(root)/sys/class/hwmon/\(chip)").filter(Self.isTemperatureInput)
                 .map { "/sys/class/hwmon/\(chip)/\($0)" }
         }
-        return (zones + chips).compactMap { text($0).flatMap(Self.celsius) }.max()
+        return (zones + chips).compactMap { text($0).flatMap { Self.celsius($0) } }.max()
     }
 
-    private func text(_ path: String, limit: Int = 1 << 14) -> String? {
-        try? File.text(of: root + path, limit: limit)
+    private func text(_ path: String, limit: Int = 1 << 14) -> KernelText? {
+        (try? File.bytes(of: root + path, limit: limit)).map { KernelText($0[...]) }
     }
-
-    // MARK: Reading the texts
 
     /// `temp1_input`, `temp2_input` …
     static func isTemperatureInput(_ name: String) -> Bool {
         name.hasPrefix("temp") && name.hasSuffix("_input")
     }
 
-    /// The first of several numbers in a line, as in /proc/loadavg and /proc/uptime.
-    static func firstNumber(_ text: String) -> Double? {
-        text.split { $0 == " " || $0 == "\n" }.first.flatMap { Double($0) }.flatMap { $0.isFinite ? $0 : nil }
-    }
-
     /// From thousandths of a degree. Drivers in the kernel that have no value give one that cannot be, as -274000.
-    static func celsius(_ text: String) -> Double? {
-        let milli = text.split(separator: "\n").first.flatMap { Int64($0) }
-        return milli.flatMap { $0 > -273_150 ? Double($0) / 1_000 : nil }
+    static func celsius(_ text: KernelText) -> Double? {
+        (text.words.first?.integer).flatMap { $0 > -273_150 ? Double($0) / 1_000 : nil }
     }
 }
 
@@ -53,13 +45,11 @@ struct CPUTimes: Hashable {
     let total: Int64
     let idle: Int64
 
-    /// From the line `cpu  user nice system idle iowait irq softirq steal guest guest_nice`. Time of guests is in `user`
-    /// and `nice` already.
-    init?(stat: String) {
-        guard let line = stat.split(separator: "\n").first else { return nil }
-        let words = line.split(separator: " ")
-        guard words.count >= 5, words[0] == "cpu" else { return nil }
-        let ticks = words[1...].prefix(8).compactMap { Int64($0) }
+    /// From the line `cpu  user nice system idle iowait irq softirq steal guest guest_nice`. Time of guests is in
+    /// `user` and `nice` already.
+    init?(stat: KernelText) {
+        guard let words = stat.lines.first?.words, words.count >= 5, words[0] == "cpu" else { return nil }
+        let ticks = words[1...].prefix(8).compactMap(\.integer)
         guard ticks.count == min(8, words.count - 1) else { return nil }
         total = ticks.reduce(0, &+)
         idle = ticks[3] &+ (ticks.count > 4 ? ticks[4] : 0)
@@ -82,15 +72,14 @@ struct Memory: Hashable {
     let available: Int64
 
     /// From lines as `MemTotal:       16384256 kB`.
-    init?(meminfo: String) {
-        func bytes(_ key: String) -> Int64? {
-            for line in meminfo.split(separator: "\n") where line.hasPrefix(key + ":") {
-                let kibibytes = line.dropFirst(key.count + 1).split(separator: " ").first.flatMap { Int64($0) }
-                return kibibytes.flatMap { (0...1 << 50).contains($0) ? $0 * 1_024 : nil }
-            }
-            return nil
+    init?(meminfo: KernelText) {
+        let lines = meminfo.lines.map(\.words)
+        func bytes(_ key: StaticString) -> Int64? {
+            guard let line = lines.first(where: { $0.count >= 2 && $0[0] == key }), let kibibytes = line[1].integer
+            else { return nil }
+            return (0...1 << 50).contains(kibibytes) ? kibibytes * 1_024 : nil
         }
-        guard let total = bytes("MemTotal"), let available = bytes("MemAvailable"), total > 0 else { return nil }
+        guard let total = bytes("MemTotal:"), let available = bytes("MemAvailable:"), total > 0 else { return nil }
         self.total = total
         self.available = min(available, total)
     }

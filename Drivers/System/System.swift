@@ -18,7 +18,7 @@ public struct SystemDriver: Driver {
     /// Below this the counters of the processor, which have steps of 10 ms, say little.
     private static let shortestCPUSample = Duration.milliseconds(200)
 
-    private let wanted: Set<String>
+    private let wanted: [String]
     private let diskPath: String
     private let kernel: KernelFiles
     private var lastCPU: (times: CPUTimes, at: Instant)?
@@ -32,7 +32,7 @@ public struct SystemDriver: Driver {
         try context.requireFields(Self.fields)
         try context.requireNoFunctions()
         context.warnOfSimilarAttributes(to: ["path"])
-        wanted = Set(context.type.fields.map(\.name))
+        wanted = context.type.fields.map(\.name)
         if let path = try context.attributes.optional("path") {
             diskPath = try path.string()
             guard diskPath.hasPrefix("/") else { throw path.error("expected a path that begins with '/'") }
@@ -64,7 +64,7 @@ public struct SystemDriver: Driver {
 
         // With the processor's load there can be an interval too short to say anything; that is no fault.
         guard !values.isEmpty || wanted.contains("cpu_percent") else {
-            throw SensorFault("this machine has nothing to read for \(wanted.sorted().joined(separator: ", "))")
+            throw SensorFault("this machine has nothing to read for \(wanted.joined(separator: ", "))")
         }
         return [Measurement(values)]
     }

@@ -1,8 +1,8 @@
+import Files
 import Glibc
 import HubModel
 import Logging
 import MQTT
-import Watch
 
 /// The running agent: follows the hub's plan, and tells the hub what becomes of it.
 actor AgentCore {
@@ -14,13 +14,8 @@ actor AgentCore {
     /// How long the hub has to send its plan before the last one is taken up again.
     private let planWait: Duration
 
+    private var placement = PlacementStateMachine()
     private var programs: [ProgramID: PlacedProgram] = [:]
-    /// Those of `programs` that are being ended.
-    private var ending: Set<ProgramID> = []
-    /// What comes after one that is being ended.
-    private var successors: [ProgramID: PlannedProgram] = [:]
-    /// Named by the plan, but not to be run, with the reason.
-    private var refused: [ProgramID: String] = [:]
     /// The bytes of the plan that is being followed.
     private var plan: [UInt8]?
     private var isShuttingDown = false
@@ -77,7 +72,9 @@ actor AgentCore {
         if news.connections > 0 { connected() }
         if let reason = news.disconnection, !link.isConnected {
             isConnected = false
-            if reason != lastDisconnection { logger.warning("no connection to the broker \(site.configuration.broker): \(reason)") }
+            if reason != lastDisconnection {
+                logger.warning("no connection to the broker \(site.configuration.broker): \(reason)")
+            }
             lastDisconnection = reason
         }
         for (id, error) in news.published {
@@ -157,7 +154,7 @@ actor AgentCore {
             return
         }
         plan = bytes
-        do { try PrivateFile.write(bytes, to: site.folders.plan, isDurable: true) } catch {
+        do { try File.replace(site.folders.plan, with: bytes, isDurable: true) } catch {
             logger.error("the plan cannot be kept in \(site.folders.plan): \(error)")
         }
     }
@@ -165,7 +162,7 @@ actor AgentCore {
     /// Takes up what was running before, when the hub does not say anything.
     private func followStoredPlan() {
         guard plan == nil, !isShuttingDown else { return }
-        guard let bytes = try? PrivateFile.read(site.folders.plan, limit: Link.maximumPlanBytes) else { return }
+        guard let bytes = try? File.bytes(of: site.folders.plan, limit: Link.maximumPlanBytes) else { return }
         do {
             let plan = try Plan(parsing: bytes)
             logger.info("the hub is not there: going on with the last plan")
@@ -178,69 +175,40 @@ actor AgentCore {
     private func follow(_ plan: Plan) {
         guard !isShuttingDown else { return }
         plan.unreadable.forEach { logger.error("an entry of the plan cannot be read: \($0)") }
-        let wanted = Set(plan.programs.map(\.program))
-        let before = refused
-        refused = Dictionary(plan.refused) { first, _ in first }
-
-        for program in programs.keys where !wanted.contains(program) {
-            successors[program] = nil
-            end(program, reason: refused[program] == nil ? "it is not in the plan" : "its plan is not valid")
-        }
-        for program in before.keys where refused[program] == nil && programs[program] == nil && !wanted.contains(program) {
-            reports.forget(program)
-        }
-        for (program, reason) in refused where programs[program] == nil { refuse(program, reason) }
-        plan.programs.forEach(place)
+        placement.follow(plan).forEach(perform)
     }
 
-    private func refuse(_ program: ProgramID, _ reason: String) {
-        let latest = reports.latest(of: program)
-        guard latest?.state != .fatal || latest?.reason != reason else { return }
-        site.tell(
-            ProgramReport(
-                program: program, state: .fatal, reason: reason, pid: nil, time: microsecondsNow(), run: latest?.run ?? 0))
-    }
-
-    private func place(_ planned: PlannedProgram) {
-        let program = planned.program
-        guard let placed = programs[program] else {
+    private func perform(_ action: PlacementStateMachine.Action) {
+        switch action {
+        case .start(let planned):
             let placed = PlacedProgram(planned, at: site)
-            programs[program] = placed
+            programs[planned.program] = placed
             Task { await placed.start() }
-            return
-        }
-        if ending.contains(program) {
-            successors[program] = planned
-        } else if placed.work == planned.work {
-            Task { await placed.credentialChanged(to: planned.credential) }
-        } else {
-            successors[program] = planned
-            end(program, reason: "its plan has changed")
-        }
-    }
-
-    private func end(_ program: ProgramID, reason: String) {
-        guard let placed = programs[program], ending.insert(program).inserted else { return }
-        Task {
-            await placed.end(reason: reason)
-            ended(program)
-        }
-    }
-
-    private func ended(_ program: ProgramID) {
-        programs[program] = nil
-        ending.remove(program)
-        guard !isShuttingDown else { return }
-        if let successor = successors.removeValue(forKey: program) {
-            place(successor)
-        } else if let reason = refused[program] {
-            refuse(program, reason)
-        } else {
+        case .tellCredential(let program, let credential):
+            guard let placed = programs[program] else { return }
+            Task { await placed.credentialChanged(to: credential) }
+        case .end(let program, let reason):
+            guard let placed = programs[program] else { return }
+            Task {
+                await placed.end(reason: reason)
+                ended(program)
+            }
+        case .refuse(let program, let reason):
+            let run = reports.latest(of: program)?.run ?? 0
+            site.tell(
+                ProgramReport(
+                    program: program, state: .fatal, reason: reason, pid: nil, time: microsecondsNow(), run: run))
+        case .forget(let program):
             // What the program itself has kept stays, should it come back.
             site.secrets.remove(program)
             try? Folder.remove("\(site.folders.program(program))/config.json")
             reports.forget(program)
         }
+    }
+
+    private func ended(_ program: ProgramID) {
+        programs[program] = nil
+        if !isShuttingDown { placement.ended(program).forEach(perform) }
     }
 
     // MARK: The end

@@ -1,6 +1,6 @@
+import Files
 import Glibc
 import HubModel
-import Watch
 
 /// Where the agent keeps what, below its data folder. Everything is for its owner alone.
 struct AgentFolders: Sendable {
@@ -28,7 +28,7 @@ struct AgentFolders: Sendable {
 
     /// Makes the folders, and takes the root for this process.
     ///
-    /// - Returns: a descriptor that holds the root until it is closed.
+    /// - Returns: a descriptor that holds the root until `release`.
     /// - Throws: `AgentError` when another agent has it, or it cannot be written.
     func prepare() throws(AgentError) -> Int32 {
         do {
@@ -44,8 +44,16 @@ struct AgentFolders: Sendable {
         guard descriptor >= 0 else { throw AgentError("\(lock): \(String(cString: strerror(errno)))") }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
-            throw AgentError("another agent uses the data folder \(root): stop it, or give this one a folder of its own")
+            throw AgentError(
+                "another agent uses the data folder \(root): stop it, or give this one a folder of its own")
         }
         return descriptor
+    }
+
+    /// Lets another agent have the root. Closing alone would not do while a program that is just being started still has
+    /// a copy of the descriptor.
+    func release(_ descriptor: Int32) {
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
     }
 }

@@ -2,7 +2,6 @@ import Glibc
 import HubModel
 import MQTT
 import SimdJSON
-import Watch
 
 /// What the agent says, as docs/topics.md has it.
 struct AgentMessages: Sendable {
@@ -40,9 +39,10 @@ struct AgentMessages: Sendable {
         case .state(let state):
             var report = JSONObject([("kind", .string("state"))])
             for member in state.json.object ?? [:] { report[member.key] = member.value }
+            // The hub takes the right to the first topic away when it hears that a program has ended for good.
             return [
-                self.report(.object(report)),
                 message(topic(of: state.program, sensor: .events, algorithm: .events), state.json),
+                self.report(.object(report)),
             ]
         case .log(let program, let lines):
             let json = lines.map { line -> JSON in

@@ -33,7 +33,7 @@ public final class AgentService: Sendable {
     public func run() async throws {
         let folders = AgentFolders(root: configuration.dataDirectory)
         let lock = try folders.prepare()
-        defer { close(lock) }
+        defer { folders.release(lock) }
         let leftovers = await endLeftovers(in: folders.records)
         if !leftovers.isEmpty {
             logger.warning("ended what an earlier agent had left running: \(leftovers.joined(separator: ", "))")

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import HubModel
 import Watch
@@ -6,14 +7,13 @@ import Watch
 struct AlgorithmPreparation: Sendable {
     let program: ProgramID
     let site: ProgramSite
-    /// Told what is being done.
+    /// Told what takes time.
     let report: @Sendable (String) async -> Void
 
     func specification(
         app: Identifier, sha256: String, script: String, language: Language, requirements: [String], password: String
     ) async throws(PreparationError) -> ProgramSpecification {
-        await report("fetching app '\(app)'")
-        let folder = try await site.apps.folder(of: app, sha256: sha256)
+        let folder = try await site.apps.folder(of: app, sha256: sha256) { await report("fetching app '\(app)'") }
         let path = "\(folder)/\(script)"
         var file = stat()
         guard stat(path, &file) == 0, file.st_mode & S_IFMT == S_IFREG else {
@@ -29,15 +29,14 @@ struct AlgorithmPreparation: Sendable {
         let executable: String, arguments: [String]
         switch language {
         case .python:
-            await report("preparing Python environment")
-            executable = try await site.environments.interpreter(for: requirements) { [reports = site.reports, program] in
-                reports.log($0, of: program)
-            }
-            // -u: what it prints is there at once.
-            arguments = ["-u", script, program.id.text]
+            executable = try await site.environments.interpreter(
+                for: requirements, waiting: { await report("preparing Python environment") },
+                progress: { [reports = site.reports, program] in reports.log($0, of: program) })
+            // -u: what it prints is there at once. The whole path: a name like '-c' would be an option.
+            arguments = ["-u", path, program.id.text]
         case .executable:
             // A zip made elsewhere does not say that a file may be executed.
-            guard chmod(path, 0o755) == 0 else {
+            guard chmod(path, 0o700) == 0 else {
                 throw PreparationError("'\(script)' cannot be made executable: \(String(cString: strerror(errno)))")
             }
             executable = path

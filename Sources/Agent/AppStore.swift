@@ -1,7 +1,7 @@
 import Archive
+import Files
 import Glibc
 import HubModel
-import Watch
 
 /// The apps' files, unpacked once for each version.
 actor AppStore {
@@ -33,10 +33,16 @@ actor AppStore {
     }
 
     /// The folder with the app's files, fetched from the hub unless it is there.
-    func folder(of app: Identifier, sha256: String) async throws(PreparationError) -> String {
+    ///
+    /// - Parameter waiting: called where it has to be fetched.
+    func folder(
+        of app: Identifier, sha256: String, waiting: @Sendable () async -> Void
+    ) async throws(PreparationError) -> String {
         let name = Self.name(app, sha256), path = "\(folders.apps)/\(name)"
         used.insert(name)
-        if access(path, F_OK) == 0 { return path }
+        if File.exists(path) { return path }
+        await waiting()
+        if File.exists(path) { return path }
         let result = await withCheckedContinuation { waiter in
             if fetches[sha256] == nil {
                 fetches[sha256] = Fetch(app: app)
@@ -103,7 +109,8 @@ actor AppStore {
                 throw PreparationError(String(cString: strerror(errno)))
             }
         } catch {
-            throw PreparationError("the app's archive cannot be unpacked: \((error as? PreparationError)?.reason ?? "\(error)")")
+            throw PreparationError(
+                "the app's archive cannot be unpacked: \((error as? PreparationError)?.reason ?? "\(error)")")
         }
     }
 

@@ -1,3 +1,4 @@
+import Files
 import HubModel
 import SimdJSON
 import Watch
@@ -19,7 +20,7 @@ struct DriverPreparation: Sendable {
         let configuration: JSON = ["driver": .string(driver), "type": type.json, "instance": instance.json]
         do {
             try Folder.make(state)
-            try PrivateFile.write(configuration.text(indented: true).utf8, to: path)
+            try File.replace(path, with: configuration.text(indented: true).utf8)
         } catch {
             throw PreparationError("its configuration cannot be written to \(folder): \(error)")
         }

@@ -1,5 +1,5 @@
+import Files
 import Glibc
-import Watch
 
 /// Removes what is in `folder` and nobody has used for long: what is not in `used`, the names in use since this agent
 /// started, and was made more than `seconds` ago. Blocks.

@@ -17,10 +17,12 @@ private func startThread(_ body: @escaping @Sendable () -> Void) {
     }
     var thread = pthread_t()
     let context = Unmanaged.passRetained(Start(body)).toOpaque()
-    let code = pthread_create(&thread, nil, { context in
-        Unmanaged<Start>.fromOpaque(context!).takeRetainedValue().body()
-        return nil
-    }, context)
+    let code = pthread_create(
+        &thread, nil,
+        { context in
+            Unmanaged<Start>.fromOpaque(context!).takeRetainedValue().body()
+            return nil
+        }, context)
     precondition(code == 0, "no thread can be started: \(String(cString: strerror(code)))")
     pthread_detach(thread)
 }

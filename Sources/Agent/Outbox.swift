@@ -46,9 +46,12 @@ struct Outbox {
 
     var hasStates: Bool { !states.isEmpty }
 
-    /// Takes out what is to be sent next: states before lines, as they matter more.
+    /// Takes out what is to be sent next: states before lines, as they matter more. But once a program is said to have
+    /// ended, its last lines may not be welcome any more.
     mutating func popFirst() -> Item? {
-        if !states.isEmpty { return .state(states.removeFirst()) }
+        if let state = states.first, state.state.isAlive || !logs.contains(where: { $0.program == state.program }) {
+            return .state(states.removeFirst())
+        }
         guard !logs.isEmpty else { return nil }
         var (program, lines) = logs.removeFirst()
         lineCount -= lines.count

@@ -126,13 +126,16 @@ actor PlacedProgram {
 
     private func watch(_ specification: ProgramSpecification) {
         let runs = RunCounter(program: program, folders: site.folders)
+        let firstRun = runs.last + 1
+        // Before the process is there: an agent that is killed meanwhile must not use the number again.
+        runs.keep(firstRun)
         let watched = WatchedProgram(
             name: "\(program)", recordFile: "\(site.folders.records)/\(program).json", specification: specification,
-            firstRun: runs.last + 1
+            firstRun: firstRun
         ) { [program, site] event in
             switch event {
             case .state(let status):
-                if status.run > runs.last { runs.keep(status.run) }
+                if status.state == .starting, status.run > firstRun { runs.keep(status.run) }
                 site.tell(ProgramReport(program: program, status))
             case .output(let lines):
                 site.reports.log(lines, of: program)

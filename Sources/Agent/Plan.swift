@@ -11,6 +11,11 @@ struct Plan {
 
     static let maximumPrograms = 10_000
 
+    init(programs: [PlannedProgram], refused: [(ProgramID, String)] = []) {
+        self.programs = programs
+        self.refused = refused
+    }
+
     /// Reads a `plan` command. One bad entry does not spoil the others.
     ///
     /// - Throws: `JSONSyntaxError` or `ValidationError` for what is no plan at all.
@@ -55,28 +60,14 @@ struct Plan {
             guard instance.type == type.name else {
                 throw reader.error("instance: its type is '\(instance.type)', not '\(type.name)'")
             }
-        case .algorithm(_, let sha256, _, _, let requirements):
+        case .algorithm(_, let sha256, _, _, _):
             guard sha256.utf8.count == 64, sha256.utf8.allSatisfy(isHexadecimal) else {
                 throw reader.error("sha256: is no SHA-256 in hexadecimal")
-            }
-            for requirement in requirements where !isRequirement(requirement) {
-                throw reader.error("requirements: '\(requirement.prefix(80))' is no PyPI package with a version")
             }
         }
     }
 
     private static func isHexadecimal(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
-    }
-
-    /// A name with versions. What pip would take for an option, a path or an address has none of these characters or
-    /// does not begin like a name.
-    private static func isRequirement(_ text: String) -> Bool {
-        guard (1...128).contains(text.utf8.count), let first = text.unicodeScalars.first, first.isASCII,
-            first.properties.isAlphabetic || first.properties.numericType != nil
-        else { return false }
-        return text.utf8.allSatisfy { byte in
-            Identifier(String(UnicodeScalar(byte))) != nil || ".[],=<>~!*+".utf8.contains(byte)
-        }
     }
 }

@@ -1,6 +1,6 @@
+import Files
 import Glibc
 import HubModel
-import Watch
 
 /// The platform library for Python as it is on disk: the files that a package of it is made of.
 struct PlatformLibrary: Sendable {
@@ -24,7 +24,7 @@ struct PlatformLibrary: Sendable {
             var files: [(path: String, content: [UInt8])] = []
             var summary = ""
             for path in paths {
-                let content = try PrivateFile.read("\(folder)/\(path)")
+                let content = try File.bytes(of: "\(folder)/\(path)")
                 files.append((path, content))
                 summary += "\(sha256(content)) \(path)\n"
             }
@@ -57,7 +57,7 @@ struct PlatformLibrary: Sendable {
             for (path, content) in files {
                 let file = "\(folder)/\(path)"
                 try Folder.make(String(file[..<file.lastIndex(of: "/")!]))
-                try PrivateFile.write(content, to: file)
+                try File.replace(file, with: content)
             }
         } catch {
             throw PreparationError("the platform library for Python cannot be copied to \(folder): \(error)")

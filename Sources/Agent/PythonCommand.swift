@@ -29,7 +29,8 @@ struct PythonCommand: Sendable {
     /// - Throws: `PreparationError` with the reason that the command itself gives.
     func run() async throws(PreparationError) -> [String] {
         let lines = Lines()
-        let program = WatchedProgram(name: name, recordFile: recordFile, specification: specification) { [output] event in
+        let program = WatchedProgram(name: name, recordFile: recordFile, specification: specification) {
+            [output] event in
             guard case .output(let batch) = event else { return }
             lines.add(batch)
             output(batch)
@@ -46,7 +47,8 @@ struct PythonCommand: Sendable {
             Task { await program.stop(reason: "the agent stops") }
         }
         guard status.state == .exited, status.exitCode == 0 else {
-            throw PreparationError("\(name): \(Self.reason(lines.all) ?? status.reason)")
+            let itsOwnReason = status.state == .exited ? Self.reason(lines.all) : nil
+            throw PreparationError("\(name): \(itsOwnReason ?? status.reason)")
         }
         return lines.all.filter { $0.stream == .stdout }.map(\.text)
     }
@@ -54,7 +56,9 @@ struct PythonCommand: Sendable {
     /// pip's last error, or else everything that was said.
     static func reason(_ lines: [OutputLine]) -> String? {
         let mark = "ERROR: "
-        if let error = lines.last(where: { $0.text.hasPrefix(mark) }) { return String(error.text.dropFirst(mark.count)) }
+        if let error = lines.last(where: { $0.text.hasPrefix(mark) }) {
+            return String(error.text.dropFirst(mark.count))
+        }
         let text = lines.map(\.text).joined(separator: " ").split(separator: " ").joined(separator: " ")
         guard !text.isEmpty else { return nil }
         return text.count > 500 ? "…\(text.suffix(500))" : text

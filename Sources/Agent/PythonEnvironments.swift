@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import HubModel
 import Synchronization
@@ -38,9 +39,11 @@ actor PythonEnvironments {
 
     /// The interpreter of an environment that has the platform library and `requirements`.
     ///
-    /// - Parameter progress: told what happens while the environment is made.
+    /// - Parameters:
+    ///   - waiting: called where the environment has to be made.
+    ///   - progress: told what happens while it is made.
     func interpreter(
-        for requirements: [String], progress: @escaping Progress
+        for requirements: [String], waiting: @Sendable () async -> Void, progress: @escaping Progress
     ) async throws(PreparationError) -> String {
         let library = try await onThread { [libraryFolder] () throws(PreparationError) in
             try PlatformLibrary(folder: libraryFolder)
@@ -50,8 +53,10 @@ actor PythonEnvironments {
         let wheels = "\(folders.wheels)/\(Self.key([version, library.digest]))"
         let environment = "\(folders.environments)/\(Self.key([version, library.digest] + requirements))"
         used.formUnion([wheels, environment])
+        if !Self.isComplete(environment) { await waiting() }
         let extra = requirements.isEmpty ? "" : " with \(requirements.joined(separator: ", "))"
-        try await build(environment, "preparing a Python environment\(extra)", progress) { tell throws(PreparationError) in
+        try await build(environment, "preparing a Python environment\(extra)", progress) {
+            tell throws(PreparationError) in
             try await self.make(environment, version, library, wheels, requirements, tell)
         }
         return "\(environment)/bin/python"
@@ -196,11 +201,11 @@ actor PythonEnvironments {
     }
 
     private static func isComplete(_ path: String) -> Bool {
-        access("\(path)/\(marker)", F_OK) == 0
+        File.exists("\(path)/\(marker)")
     }
 
     private static func complete(_ path: String) throws(PreparationError) {
-        do { try PrivateFile.write([], to: "\(path)/\(marker)", isDurable: true) } catch {
+        do { try File.replace("\(path)/\(marker)", with: [], isDurable: true) } catch {
             throw PreparationError("\(path): \(error)")
         }
     }

@@ -1,5 +1,5 @@
+import Files
 import HubModel
-import Watch
 
 /// The password of a program's broker user, and the hash by which the hub knows it.
 struct HeldCredential: Sendable {
@@ -26,12 +26,12 @@ struct Secrets: Sendable {
     /// The program's password, made at the first call.
     func credential(of program: ProgramID) throws -> HeldCredential {
         let path = "\(folder)/\(program)"
-        if let bytes = try? PrivateFile.read(path, limit: 256) {
+        if let bytes = try? File.bytes(of: path, limit: 256) {
             let text = String(decoding: bytes, as: UTF8.self)
             if text.utf8.count == 32, Identifier(text) != nil { return HeldCredential(password: text) }
         }
         let credential = HeldCredential(password: Credential.makePassword())
-        try PrivateFile.write(credential.password.utf8, to: path, isDurable: true)
+        try File.replace(path, with: credential.password.utf8, isDurable: true)
         return credential
     }
 

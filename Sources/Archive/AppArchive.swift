@@ -7,10 +7,12 @@ public enum AppArchive {
     ///
     /// - Throws: `ArchiveError` for a folder that cannot be read.
     public static func make(from folder: String) throws(ArchiveError) -> [UInt8] {
+        let paths = try files(in: folder, prefix: "")
         guard let archive = archive_write_new() else { throw ArchiveError("out of memory") }
-        defer { archive_write_free(archive) }
-        archive_write_set_format_zip(archive)
         let collected = Collected()
+        // What is not closed yet is closed by this, and so still written.
+        defer { withExtendedLifetime(collected) { _ = archive_write_free(archive) } }
+        archive_write_set_format_zip(archive)
         let context = Unmanaged.passUnretained(collected).toOpaque()
         let code = archive_write_open(
             archive, context, nil,
@@ -20,7 +22,7 @@ public enum AppArchive {
                 return count
             }, nil)
         guard code == ARCHIVE_OK else { throw ArchiveError("the archive cannot be written") }
-        for path in try files(in: folder, prefix: "") {
+        for path in paths {
             let content = try read("\(folder)/\(path)")
             let entry = archive_entry_new()
             defer { archive_entry_free(entry) }

@@ -86,7 +86,8 @@ public struct Archive {
     ) throws(ArchiveError) {
         guard let archive = archive_read_new() else { throw ArchiveError("out of memory") }
         defer { archive_read_free(archive) }
-        archive_read_support_format_zip(archive)
+        // By the directory at its end, so that a zip that was cut off is none.
+        archive_read_support_format_zip_seekable(archive)
         archive_read_support_format_tar(archive)
         archive_read_support_filter_gzip(archive)
         // libarchive reads from the buffer as long as the archive is open.

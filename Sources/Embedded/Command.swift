@@ -17,6 +17,8 @@ struct Command: Sendable {
         var options = PlatformOptions()
         // Ctrl-C in the terminal must not reach it: it would leave its work half done.
         options.createSession = true
+        // When it is cancelled, what it has started ends with it.
+        options.teardownSequence = [.send(signal: .kill, toProcessGroup: true, allowedDurationToNextStep: .seconds(5))]
         let outcome: (status: TerminationStatus, output: String)
         do {
             let result = try await Subprocess.run(

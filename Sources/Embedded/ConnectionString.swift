@@ -1,7 +1,9 @@
 /// Words of a connection string as libpq has them, each `key=value`.
 func connectionString(_ words: KeyValuePairs<String, String>) -> String {
     func quoted(_ value: String) -> String {
-        guard value.isEmpty || value.contains(where: { $0.isWhitespace || $0 == "'" || $0 == "\\" }) else { return value }
+        guard value.isEmpty || value.contains(where: { $0.isWhitespace || $0 == "'" || $0 == "\\" }) else {
+            return value
+        }
         return "'\(escaped(value, ["'", "\\"]))'"
     }
     return words.map { "\($0.key)=\(quoted($0.value))" }.joined(separator: " ")

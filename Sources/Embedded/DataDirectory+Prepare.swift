@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 extension DataDirectory {
@@ -7,7 +8,7 @@ extension DataDirectory {
     ///   accounts of database and broker, or of a name that their configuration files cannot say.
     func prepare(for runner: Account) throws(EmbeddedError) {
         try checkName()
-        if !fileExists(lock) {
+        if !File.exists(lock) {
             let strange = names(in: path).filter { $0 != "lost+found" }
             guard strange.isEmpty else {
                 throw EmbeddedError(
@@ -38,7 +39,7 @@ extension DataDirectory {
 
     private func checkOwner(_ runner: Account) throws(EmbeddedError) {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw .file("use", path) }
+        guard stat(path, &status) == 0 else { throw .file("use", FileError(path)) }
         guard status.st_uid != runner.userID else { return }
         let owner = Account.with(userID: status.st_uid)?.name ?? "user id \(status.st_uid)"
         throw EmbeddedError(
@@ -60,7 +61,7 @@ extension DataDirectory {
                     """)
             }
             if folder == "/" { return }
-            folder = parent(of: folder)
+            folder = Folder.parent(of: folder)
         }
     }
 

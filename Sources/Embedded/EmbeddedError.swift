@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Why the hub and what it needs cannot be brought up on this machine; the text names the way out.
@@ -25,14 +26,14 @@ public struct EmbeddedError: Error, Hashable, CustomStringConvertible {
         self.description = description
     }
 
-    /// From the number of a failed system call.
-    static func file(_ action: String, _ path: String, errno number: Int32 = errno) -> EmbeddedError {
-        var reason = "cannot \(action) \(path): \(String(cString: strerror(number)))"
-        switch number {
-        case ENOSPC, EDQUOT: reason += "; make room on the disk, or choose another folder with --data"
-        case EACCES, EPERM, EROFS: reason += "; choose a folder that you may write to with --data"
-        default: break
-        }
-        return EmbeddedError(.file, reason)
+    /// - Parameter action: what was to be done, as `write`.
+    static func file(_ action: String, _ error: FileError) -> EmbeddedError {
+        let advice =
+            switch error.code {
+            case ENOSPC, EDQUOT: "; make room on the disk, or choose another folder with --data"
+            case EACCES, EPERM, EROFS: "; choose a folder that you may write to with --data"
+            default: ""
+            }
+        return EmbeddedError(.file, "cannot \(action) \(error)\(advice)")
     }
 }

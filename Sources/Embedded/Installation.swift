@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Where the parts of an installed (or freshly built) sensorhub lie.
@@ -12,10 +13,10 @@ public struct Installation: Sendable, Hashable {
     public var python: String { "\(share)/Python" }
     public var examples: String { "\(share)/Examples" }
     /// The program that runs a sensor's driver; it lies beside this one.
-    public var driver: String { "\(parent(of: executable))/sensor-driver" }
+    public var driver: String { "\(Folder.parent(of: executable))/sensor-driver" }
 
-    /// Finds the parts: what SENSORHUB_SHARE says, else the nearest folder above the program that has both schema.sql
-    /// and mosquitto.conf (a checkout), else /usr/share/sensorhub.
+    /// Finds the parts: what SENSORHUB_SHARE says, else share/sensorhub beside the program's folder, else the nearest
+    /// folder above the program that has both schema.sql and mosquitto.conf (a checkout), else /usr/share/sensorhub.
     ///
     /// - Throws: `EmbeddedError` where that folder has them not.
     public static func find() throws -> Installation {
@@ -34,10 +35,12 @@ public struct Installation: Sendable, Hashable {
             }
             return Installation(executable: executable, share: path)
         }
-        var folder = parent(of: executable)
+        var folder = Folder.parent(of: executable)
+        let installed = "\(Folder.parent(of: folder))/share/sensorhub"
+        if isShare(installed) { return Installation(executable: executable, share: installed) }
         while folder != "/", folder != "." {
             if isShare(folder) { return Installation(executable: executable, share: folder) }
-            folder = parent(of: folder)
+            folder = Folder.parent(of: folder)
         }
         guard isShare("/usr/share/sensorhub") else {
             throw EmbeddedError(
@@ -51,7 +54,7 @@ public struct Installation: Sendable, Hashable {
     }
 
     private static func isShare(_ folder: String) -> Bool {
-        fileExists("\(folder)/schema.sql") && fileExists("\(folder)/mosquitto.conf")
+        File.exists("\(folder)/schema.sql") && File.exists("\(folder)/mosquitto.conf")
     }
 }
 

@@ -12,19 +12,29 @@ enum Leftovers {
             ended += await endLeftovers(
                 in: data.records(of: part), stopSignal: part.stopSignal, stopWait: part.stopWait)
         }
-        ended += await endUnrecorded("mosquitto", workingIn: data.broker)
-        ended += await endUnrecorded("postgres", workingIn: data.postgres)
+        ended += await endUnrecorded(in: data)
         removeStaleLocks(data)
         return ended
     }
 
-    /// A server whose record was lost, or a backend that has outlived its server: two at work on the same files would
-    /// destroy them.
+    /// Ends a server whose record was lost, and waits for backends that have outlived their server: two at work on the
+    /// same files would destroy them.
+    ///
+    /// - Returns: the names of the programs that were still there.
+    @discardableResult
+    static func endUnrecorded(in data: DataDirectory) async -> [String] {
+        await endUnrecorded("mosquitto", workingIn: data.broker)
+            + endUnrecorded("postgres", workingIn: data.postgres)
+            + endUnrecorded("postgres", workingIn: "\(data.postgres).unfinished")
+    }
+
     private static func endUnrecorded(_ program: String, workingIn folder: String) async -> [String] {
+        // /proc knows no symbolic links.
+        let folder = realPath(folder) ?? folder
         func alive() -> [pid_t] {
             names(in: "/proc").compactMap { pid_t($0) }.filter { pid in
                 linkTarget("/proc/\(pid)/cwd") == folder
-                    && linkTarget("/proc/\(pid)/exe").map(lastPart) == program
+                    && linkTarget("/proc/\(pid)/exe")?.hasSuffix("/\(program)") ?? false
             }
         }
         guard !alive().isEmpty else { return [] }

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Synchronization
 
@@ -19,7 +20,7 @@ final class LogFile: Sendable {
         self.path = path
         self.limit = limit
         let state = Self.open(path)
-        guard state.descriptor >= 0 else { throw .file("write", path) }
+        guard state.descriptor >= 0 else { throw .file("write", FileError(path)) }
         self.state = Mutex(state)
     }
 

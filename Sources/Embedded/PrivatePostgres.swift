@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Postgres
 
@@ -67,11 +68,12 @@ struct PrivatePostgres: Sendable {
 
     /// The cluster is made beside its place and moved there when it is complete, so a power cut leaves no half of one.
     private func makeCluster() async throws {
-        if fileExists(data.postgres), !names(in: data.postgres).isEmpty {
+        if File.exists(data.postgres), !names(in: data.postgres).isEmpty {
             throw EmbeddedError(
                 .dataDirectory, "\(data.postgres) is there, but holds no PostgreSQL database; move it out of the way")
         }
         let unfinished = "\(data.postgres).unfinished"
+        // It belongs to another account where we are root; rm follows no link that may be put there meanwhile.
         try await Command(executable: "/bin/rm", arguments: ["-rf", "--", unfinished]).run()
         try makeFolder(unfinished, mode: 0o700, owner: account)
         do {
@@ -92,7 +94,7 @@ struct PrivatePostgres: Sendable {
         let text = (try readText(configuration) ?? "") + "\ninclude 'sensorhub.conf'\n"
         try writeFile(configuration, text, mode: 0o600)
         rmdir(data.postgres)
-        guard rename(unfinished, data.postgres) == 0 else { throw EmbeddedError.file("make", data.postgres) }
+        guard rename(unfinished, data.postgres) == 0 else { throw EmbeddedError.file("make", FileError(data.postgres)) }
     }
 
     private var settings: String {

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Held by the one `sensorhub up` that has a data folder; the kernel lets go of it when the process ends, however it ends.
@@ -11,11 +12,11 @@ final class RunLock: Sendable {
     /// - Throws: `EmbeddedError` with `.alreadyRunning`, and where the running one can be reached.
     static func take(_ data: DataDirectory) throws(EmbeddedError) -> RunLock {
         let descriptor = open(data.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw .file("write", data.lock) }
+        guard descriptor >= 0 else { throw .file("write", FileError(data.lock)) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let number = errno
             close(descriptor)
-            guard number == EWOULDBLOCK else { throw .file("lock", data.lock, errno: number) }
+            guard number == EWOULDBLOCK else { throw .file("lock", FileError(data.lock, number)) }
             throw alreadyRunning(data)
         }
         // For whoever finds it locked before there is a connection file.

@@ -63,7 +63,7 @@ public actor Stack {
         let postgres = try await PrivatePostgres(data: data, runningAs: runner)
         let broker = try PrivateBroker(data: data, runningAs: runner, listeners: listeners)
         let secrets = try Secrets.load(data.secrets)
-        let node = NodeName.ofThisMachine()
+        let node = try NodeName.ofAgent(in: data)
 
         try await startPostgres(postgres)
         try enroll(secrets, node, postgres, broker)
@@ -179,6 +179,8 @@ public actor Stack {
             await program.stop()
         }
         programs = [:]
+        // A server that was killed is outlived by its children for a moment.
+        if lock != nil { await Leftovers.endUnrecorded(in: data) }
         lock = nil
     }
 

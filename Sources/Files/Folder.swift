@@ -16,7 +16,8 @@ public enum Folder {
             guard File.isFolder(path) else { throw FileError(path, ENOTDIR) }
         case ENOENT where path != "/" && path != ".":
             try make(parent(of: path), mode: mode)
-            try make(path, mode: mode)
+            // Not all folders let one be made in them: /proc says ENOENT again.
+            guard mkdir(path, mode) == 0, chmod(path, mode) == 0 else { throw FileError(path) }
         default: throw FileError(path)
         }
     }

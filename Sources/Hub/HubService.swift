@@ -148,10 +148,9 @@ public final class HubService: Sendable {
 
     /// Tells drivers how far their readings have come, so that they can forget them.
     private func tellCommitted(_ ingest: Ingest, _ client: Client) {
-        publish(ingest.takeCommitted().map { sensor, progress in
-            let payload: JSON = ["boot": .int(progress.boot), "seq": .int(progress.sequence)]
-            return OutgoingMessage(
-                topic: topics.sensor(sensor.text, .committed), payload: payload.bytes(), isRetained: true)
+        publish(ingest.takeCommitted().map { sensor, committed in
+            OutgoingMessage(
+                topic: topics.sensor(sensor.text, .committed), payload: committed.json.bytes(), isRetained: true)
         }, client)
     }
 }

@@ -150,8 +150,6 @@ public struct PlannedProgram: Sendable, Hashable {
                 type: try SensorType(json: try reader.required("type").value),
                 instance: try SensorInstance(json: try reader.required("instance").value))
         case .algorithm:
-            var requirements: [String] = []
-            for item in try reader.required("requirements").items() { requirements.append(try item.string()) }
             let script = try reader.required("script")
             guard ArchivePath.isSafe(try script.string()) else { throw script.error("is no path inside the app") }
             let sha256 = try reader.required("sha256")
@@ -159,7 +157,7 @@ public struct PlannedProgram: Sendable, Hashable {
             work = .algorithm(
                 app: try reader.required("app").identifier(), sha256: try sha256.string(),
                 script: try script.string(), language: try Language(try reader.required("lang")),
-                requirements: requirements)
+                requirements: try Requirement.list(try reader.required("requirements")))
         }
     }
 }

@@ -74,11 +74,14 @@ public final class DeferredAckClient {
             defer { self.handler = nil }
             do throws(MQTTError) {
                 while received < limit {
+                    let before = received
+                    try mosquitto.readPackets()
+                    // A packet that was a message is mostly followed by another one: ask only when none came.
+                    guard received == before else { continue }
                     guard mosquitto.socket >= 0 else { throw MQTTError(.noConnection, "connection lost") }
                     var descriptor = pollfd(fd: mosquitto.socket, events: Int16(POLLIN), revents: 0)
                     guard poll(&descriptor, 1, wait) > 0 else { break }
                     wait = 0
-                    try mosquitto.readPackets()
                 }
                 return nil
             } catch {

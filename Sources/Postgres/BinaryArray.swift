@@ -14,7 +14,9 @@ public struct BinaryArray: Sendable {
         case timestamptz = 1184
     }
 
-    private var storage: [UInt8] = []
+    /// The header's room, then the elements; only the first `used` bytes count.
+    private var storage: [UInt8]
+    private var used = headerCount
     private let element: Element
     public private(set) var count = 0
     private var hasNull = false
@@ -22,67 +24,80 @@ public struct BinaryArray: Sendable {
 
     public init(_ element: Element) {
         self.element = element
-        storage = Array(repeating: 0, count: Self.headerCount)
-    }
-
-    /// Empties the array and keeps its memory.
-    public mutating func removeAll() {
-        storage.removeSubrange(Self.headerCount...)
-        count = 0
-        hasNull = false
+        storage = Array(repeating: 0, count: 256)
     }
 
     public mutating func appendNull() {
-        appendBigEndian(UInt32.max)
+        grow(by: 4)
+        store(UInt32.max)
         count += 1
         hasNull = true
     }
 
     /// For int8 and timestamptz.
     public mutating func append(_ value: Int64) {
-        appendBigEndian(UInt32(8))
-        appendBigEndian(UInt64(bitPattern: value))
+        grow(by: 12)
+        store(UInt32(8))
+        store(UInt64(bitPattern: value))
         count += 1
     }
 
     /// For int4.
     public mutating func append(_ value: Int32) {
-        appendBigEndian(UInt32(4))
-        appendBigEndian(UInt32(bitPattern: value))
+        grow(by: 8)
+        store(UInt32(4))
+        store(UInt32(bitPattern: value))
         count += 1
     }
 
     /// For float8.
     public mutating func append(_ value: Double) {
-        appendBigEndian(UInt32(8))
-        appendBigEndian(value.bitPattern)
+        grow(by: 12)
+        store(UInt32(8))
+        store(value.bitPattern)
         count += 1
     }
 
     /// For bool.
     public mutating func append(_ value: Bool) {
-        appendBigEndian(UInt32(1))
-        storage.append(value ? 1 : 0)
+        grow(by: 5)
+        store(UInt32(1))
+        store(UInt8(value ? 1 : 0))
+        count += 1
+    }
+
+    /// For text (UTF-8 without NUL) and bytea.
+    public mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) {
+        grow(by: 4 + bytes.count)
+        store(UInt32(bytes.count))
+        storage.withUnsafeMutableBytes { UnsafeMutableRawBufferPointer(rebasing: $0[used...]).copyMemory(from: .init(bytes)) }
+        used += bytes.count
         count += 1
     }
 
     /// For text (UTF-8 without NUL) and bytea.
     public mutating func append(_ bytes: some Collection<UInt8>) {
-        appendBigEndian(UInt32(bytes.count))
-        storage.append(contentsOf: bytes)
-        count += 1
-    }
-
-    private mutating func appendBigEndian(_ value: some FixedWidthInteger) {
-        withUnsafeBytes(of: value.bigEndian) { storage.append(contentsOf: $0) }
-    }
-
-    var encoded: [UInt8] {
-        var bytes = storage
-        let header: [UInt32] = [1, hasNull ? 1 : 0, element.rawValue, UInt32(count), 1]
-        for (index, word) in header.enumerated() {
-            withUnsafeBytes(of: word.bigEndian) { bytes.replaceSubrange(index * 4..<index * 4 + 4, with: $0) }
+        if bytes.withContiguousStorageIfAvailable({ append($0) }) == nil {
+            Array(bytes).withUnsafeBufferPointer { append($0) }
         }
-        return bytes
+    }
+
+    private mutating func grow(by more: Int) {
+        guard used + more > storage.count else { return }
+        storage.append(contentsOf: repeatElement(0, count: max(storage.count, more)))
+    }
+
+    private mutating func store(_ value: some FixedWidthInteger) {
+        storage.withUnsafeMutableBytes { $0.storeBytes(of: value.bigEndian, toByteOffset: used, as: type(of: value)) }
+        used += value.bitWidth / 8
+    }
+
+    /// The array in PostgreSQL's format.
+    var encoded: [UInt8] {
+        var copy = self
+        copy.used = 0
+        for word in [1, hasNull ? 1 : 0, element.rawValue, UInt32(count), 1] as [UInt32] { copy.store(word) }
+        copy.storage.removeSubrange(used...)
+        return copy.storage
     }
 }

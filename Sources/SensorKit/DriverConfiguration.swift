@@ -26,7 +26,9 @@ public struct DriverConfiguration: Sendable {
         let type = try reader.required("type")
         let instance = try reader.required("instance")
         self.type = try Self.under(type) { (json) throws(ValidationError) in try SensorType(json: json) }
-        self.instance = try Self.under(instance) { (json) throws(ValidationError) in try SensorInstance(json: json) }
+        self.instance = try Self.under(instance) { (json) throws(ValidationError) in
+            try SensorInstance(json: json)
+        }
         name = try instance.required("name").identifier()
         guard self.instance.type == self.type.name else {
             throw ValidationError(

@@ -65,14 +65,14 @@ public final class DriverRunner {
     /// - Returns: true where `stop` is readable.
     private func wait(for stop: Int32) -> Bool {
         let moment = min(schedule.next, uplink.nextMoment ?? schedule.next)
-        let left = max(.zero, moment - .now)
+        let left = max(0, moment.nanoseconds - Instant.now.nanoseconds)
         // `poll` knows whole milliseconds; what is less is slept through.
-        if left < .milliseconds(1) { pause(left) }
+        if left < 1_000_000 { pause(.nanoseconds(left)) }
         var descriptors = [
             pollfd(fd: stop, events: Int16(POLLIN), revents: 0),
             pollfd(fd: uplink.descriptor, events: Int16(POLLIN), revents: 0),
         ]
-        poll(&descriptors, 2, Int32(left.nanoseconds / 1_000_000))
+        poll(&descriptors, 2, Int32(left / 1_000_000))
         return descriptors[0].revents != 0
     }
 

@@ -40,7 +40,7 @@ public enum File {
         String(decoding: try bytes(of: path, limit: limit), as: UTF8.self)
     }
 
-    /// The names in a folder, sorted, without those that begin with a dot; empty where there is no such folder.
+    /// The names in a folder, without those that begin with a dot; empty where there is no such folder.
     public static func names(in folder: String) -> [String] {
         guard let stream = opendir(folder) else { return [] }
         defer { closedir(stream) }
@@ -51,7 +51,7 @@ public enum File {
             }
             if !name.hasPrefix(".") { names.append(name) }
         }
-        return names.sorted()
+        return names
     }
 
     /// Puts `text` into a file so that a power cut leaves the old content or the new one.

@@ -1,28 +1,10 @@
-/// How far a sensor's readings have come: those up to this one are in the database.
-struct Mark: Sendable, Hashable {
-    let boot: Int64
-    let seq: Int64
-
-    init(boot: Int64, seq: Int64) {
-        self.boot = boot
-        self.seq = seq
-    }
-
-    /// Reads what the hub has on the topic `committed`. A number that could not have come about is refused, so that
-    /// arithmetic with these is safe.
-    init(_ reader: DocumentReader) throws(ValidationError) {
-        boot = try reader.required("boot").int(0...1 << 53)
-        seq = try reader.required("seq").int(0...1 << 53)
-    }
-}
-
 /// Keeps each reading until the hub says that it is committed, and says what is to be sent when.
 ///
 /// A state machine without I/O: the uplink tells it what happened and sends what `next` returns.
 ///
-/// Whenever readings may have got lost on the way, a new round begins: everything that is not committed is sent again, in
-/// order, several readings in a message and with pauses, for all drivers of a broker do so at the same moment. The hub
-/// knows a repeat by its time and `seq`.
+/// Whenever readings may have got lost on the way, a new round begins: everything that is not committed is sent again,
+/// in order, several readings in a message and with pauses, for all drivers of a broker do so at the same moment. The
+/// hub knows a repeat by its time and `seq`.
 struct Outbox {
     struct Limits {
         /// Beyond these, the oldest readings are dropped.
@@ -124,8 +106,8 @@ struct Outbox {
         link = .down
     }
 
-    /// The hub has come back. What was sent while it was away is in the broker's queue for it, but not if the broker had
-    /// lost that with a crash, or if the queue was full.
+    /// The hub has come back. What was sent while it was away is in the broker's queue for it, but not if the broker
+    /// has lost the queue with a crash, or if it was full.
     mutating func hubReturned() {
         if case .up = link { beginRound() }
     }
@@ -139,7 +121,7 @@ struct Outbox {
     ///
     /// - Returns: true if `boot` had to change, because the hub has readings with this number or a higher one that do
     ///   not come from here: the clock was set back, or two drivers run for one sensor. What is kept is then sent
-    ///   (again) under the new number.
+    ///   (again) under the new number. Each reading keeps its `seq`, by which the hub knows those that it has already.
     mutating func committed(_ mark: Mark) -> Bool {
         let isForeign = mark.boot > boot || (mark.boot == boot && (!isSettled || mark.seq > readings.last))
         isSettled = true

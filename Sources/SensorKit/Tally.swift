@@ -16,10 +16,11 @@ struct Tally {
 
     /// - Parameter reason: why it happened this time.
     mutating func add(_ number: Int, at now: Instant, reason: String? = nil) {
+        guard number > 0 || untold > 0 else { return }
         untold += number
         if let reason { lastReason = reason }
         if let lastTold, now - lastTold < Self.pause { return }
-        if untold > 0 { lastTold = now }
+        lastTold = now
         tellRest()
     }
 

@@ -14,6 +14,7 @@ final class Uplink {
     private let client: Client
     private let broker: BrokerAddress
     private let bootFile: BootFile?
+    private let parser = JSONParser(maximumBytes: 64 << 10)
     private var outbox: Outbox
     private var link = Link.connecting(lastReason: nil)
     private var dropped: Tally
@@ -42,7 +43,7 @@ final class Uplink {
         outbox = Outbox(boot: Self.firstBoot(bootFile, clock: clock, log: log))
         dropped = Tally("readings were dropped, the oldest that the hub has not committed, for want of room", log: log)
         refusals = Tally("messages with readings were refused by the broker and will be sent again", log: log)
-        lostMessages = Tally("control calls were thrown away, too large or too many", log: log)
+        lostMessages = Tally("messages from the broker were thrown away, too large or too many", log: log)
 
         let inbox = Inbox()
         self.inbox = inbox
@@ -171,8 +172,10 @@ final class Uplink {
     }
 
     private func committed(_ message: Message) {
+        // An empty message takes the retained one away, when the sensor is removed.
+        guard !message.payload.isEmpty else { return }
         do {
-            let mark = try Mark(DocumentReader(try JSON(parsing: message.payload)))
+            let mark = try Mark(message.payload, with: parser)
             let wasSettled = outbox.isSettled
             if outbox.committed(mark) {
                 if wasSettled {

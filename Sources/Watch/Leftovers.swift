@@ -1,7 +1,8 @@
+import Files
 import Glibc
 
-/// Ends what an earlier supervisor, which was killed, has left running, by the record files that `WatchedProgram` keeps in
-/// a folder, and removes the files. A process is touched only where its number and its start time are those of the
+/// Ends what an earlier supervisor, which was killed, has left running, by the record files that `WatchedProgram` keeps
+/// in a folder, and removes the files. A process is touched only where its number and its start time are those of the
 /// record. Not to be called while another supervisor uses the folder.
 ///
 /// - Parameters:
@@ -13,23 +14,25 @@ public func endLeftovers(
     in folder: String, stopSignal: Int32 = SIGTERM, stopWait: Duration = .seconds(10)
 ) async -> [String] {
     let files = ((try? Folder.names(in: folder)) ?? []).map { "\(folder)/\($0)" }
-    let records = files.compactMap { ProcessRecord(readingFrom: $0) }
-    let leftovers = records.filter(\.isAlive)
-    leftovers.forEach { signal($0, stopSignal) }
-
-    let deadline = ContinuousClock.now + stopWait
-    while leftovers.contains(where: \.isAlive), ContinuousClock.now < deadline {
-        // Not ended by cancellation: a leftover that is forgotten here would never end.
-        await Task { try? await Task.sleep(for: .milliseconds(20)) }.value
+    let leftovers = files.compactMap { ProcessRecord(readingFrom: $0) }.filter(\.isAlive)
+    // Whom to send signals to: negative for a group.
+    let targets = leftovers.map { ProcessStat(pid: $0.pid)?.group == $0.pid ? -$0.pid : $0.pid }
+    targets.forEach { kill($0, stopSignal) }
+    await waitUntilGone(leftovers, atMost: stopWait)
+    for (leftover, target) in zip(leftovers, targets) where target < 0 || leftover.isAlive {
+        // Of a group that has lost its leader something may be left; its number is not given to anybody else before.
+        kill(target, SIGKILL)
     }
-    leftovers.filter(\.isAlive).forEach { signal($0, SIGKILL) }
+    await waitUntilGone(leftovers, atMost: .seconds(1))
     // The second kind is a record whose writer was killed.
     for file in files where ProcessRecord(readingFrom: file) != nil || file.hasSuffix(".new") { unlink(file) }
     return leftovers.map(\.name)
 }
 
-private func signal(_ record: ProcessRecord, _ signal: Int32) {
-    guard record.isAlive else { return }
-    let isLeader = ProcessStatus(pid: record.pid)?.group == record.pid
-    kill(isLeader ? -record.pid : record.pid, signal)
+private func waitUntilGone(_ leftovers: [ProcessRecord], atMost limit: Duration) async {
+    let deadline = ContinuousClock.now + limit
+    while leftovers.contains(where: \.isAlive), ContinuousClock.now < deadline {
+        // Not ended by cancellation: a leftover that is forgotten here would never end.
+        await Task { try? await Task.sleep(for: .milliseconds(20)) }.value
+    }
 }

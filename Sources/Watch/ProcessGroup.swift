@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// The process group of a program that we have started, as long as its leader has not been reaped: no signal can reach a
-/// stranger that got the number afterwards.
+/// The process group of a program that we have started, as long as its leader has not been reaped: no signal can reach
+/// a stranger that got the number afterwards.
 final class ProcessGroup: Sendable {
     private let leader: Mutex<Int32?>
 

@@ -1,7 +1,7 @@
+import Files
 import Glibc
 import HubModel
 import SimdJSON
-import SystemPackage
 
 /// What identifies a process for as long as the machine is up, kept in a file so that a later supervisor finds it.
 struct ProcessRecord: Equatable {
@@ -21,34 +21,34 @@ struct ProcessRecord: Equatable {
 
     /// Nil when there is no such process.
     init?(name: String, pid: Int32) {
-        guard let process = ProcessStatus(pid: pid) else { return nil }
+        guard let process = ProcessStat(pid: pid) else { return nil }
         self.init(name: name, pid: pid, startTime: process.startTime, boot: Self.boot)
     }
 
     /// True while the process that the record was made of lives.
     var isAlive: Bool {
-        guard boot == Self.boot, let process = ProcessStatus(pid: pid) else { return false }
+        guard boot == Self.boot, let process = ProcessStat(pid: pid) else { return false }
         return process.startTime == startTime && !process.isZombie
     }
 
     /// The kernel's id of the machine's present run.
     static let boot: String = {
-        let bytes = (try? PrivateFile.read("/proc/sys/kernel/random/boot_id")) ?? []
+        let bytes = (try? File.bytes(of: "/proc/sys/kernel/random/boot_id")) ?? []
         return String(decoding: bytes.filter { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
     }()
 
     // MARK: File
 
-    func write(to path: String) throws(Errno) {
+    func write(to path: String) throws(FileError) {
         let json: JSON = [
             "name": .string(name), "pid": .int(Int64(pid)), "start_time": .int(startTime), "boot": .string(boot),
         ]
-        try PrivateFile.write(json.bytes(), to: path)
+        try File.replace(path, with: json.bytes())
     }
 
     /// Nil for a file that is no record.
     init?(readingFrom path: String) {
-        guard let bytes = try? PrivateFile.read(path, limit: 64 << 10), let json = try? JSON(parsing: bytes) else {
+        guard let bytes = try? File.bytes(of: path, limit: 64 << 10), let json = try? JSON(parsing: bytes) else {
             return nil
         }
         let reader = DocumentReader(json)
@@ -65,7 +65,7 @@ struct ProcessRecord: Equatable {
 }
 
 /// What the kernel tells of a process in `/proc/PID/stat` (proc(5)).
-struct ProcessStatus {
+struct ProcessStat {
     let isZombie: Bool
     let group: Int32
     /// Field 22: clock ticks since the machine's start.
@@ -73,11 +73,13 @@ struct ProcessStatus {
 
     /// Nil when there is no such process.
     init?(pid: Int32) {
-        guard let bytes = try? PrivateFile.read("/proc/\(pid)/stat"),
+        guard let bytes = try? File.bytes(of: "/proc/\(pid)/stat"),
             // The second field is the program's name in brackets, with anything in it.
             let nameEnd = bytes.lastIndex(of: UInt8(ascii: ")"))
         else { return nil }
-        let fields = bytes[(nameEnd + 1)...].split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }
+        let fields = bytes[(nameEnd + 1)...].split(separator: UInt8(ascii: " ")).map {
+            String(decoding: $0, as: UTF8.self)
+        }
         guard fields.count > 19, let group = Int32(fields[2]), let startTime = Int64(fields[19]) else { return nil }
         isZombie = fields[0] == "Z" || fields[0] == "X"
         self.group = group

@@ -95,7 +95,8 @@ struct ProcessRun: Sendable {
         }
         var variables: [Environment.Key: String] = [:]
         for (name, value) in specification.environment {
-            guard !name.isEmpty, !name.utf8.contains(UInt8(ascii: "=")), !name.utf8.contains(0), !value.utf8.contains(0),
+            guard !name.isEmpty, !name.utf8.contains(UInt8(ascii: "=")), !name.utf8.contains(0),
+                !value.utf8.contains(0),
                 let key = Environment.Key(rawValue: name)
             else { throw LaunchError(reason: "the environment variable '\(name)' cannot be passed on") }
             variables[key] = value

@@ -1,9 +1,9 @@
 /// When a program that ended is started again. The rules are Supervisor's, with waiting times that grow.
 ///
 /// A start has succeeded once the program has been up for `startSeconds`. A program that ends before has failed to
-/// start, and is tried again `startRetries` times, whatever its policy; one that ends later is started again as
-/// `condition` says. Two things are not as in Supervisor: under `.unexpected` an expected exit code is a good end however
-/// early it comes, and under `.never` a failed start is final.
+/// start, and is tried again `startRetries` times; one that ends later is started again as `condition` says. Two things
+/// are not as in Supervisor: unless the condition is `.always`, an expected exit code is a good end however early it
+/// comes, and under `.never` a failed start is final.
 public struct RestartPolicy: Sendable, Hashable {
     public enum Condition: Sendable, Hashable {
         case never
@@ -20,8 +20,8 @@ public struct RestartPolicy: Sendable, Hashable {
     public var startSeconds: Duration
     /// How many failed starts in a row are followed by another one; nil never gives up.
     public var startRetries: Int?
-    /// The waiting time before a new start: about `backoffFirst`, then twice as long each time up to `backoffCap`. It is
-    /// short again after a run that lasted `backoffCap`.
+    /// The waiting time before a new start: about `backoffFirst`, then twice as long each time up to `backoffCap`. It
+    /// is short again after a run that lasted `backoffCap`.
     public var backoffFirst: Duration
     public var backoffCap: Duration
 

@@ -1,5 +1,5 @@
+import Files
 import Glibc
-import SystemPackage
 
 /// Runs one program and keeps it running, by the rules of its specification.
 public actor WatchedProgram {
@@ -49,6 +49,11 @@ public actor WatchedProgram {
     public func stop(reason: String) async {
         handle(.stop(reason: reason))
         await waitUntilIdle()
+    }
+
+    /// Sends a signal to the program's process group, where it has a process.
+    public func send(signal: Int32) {
+        group?.signal(signal)
     }
 
     /// Returns when the program has no process and will not be started again by itself: it was stopped, has reached an
@@ -107,11 +112,11 @@ public actor WatchedProgram {
     private func launched(_ group: ProcessGroup, _ pid: Int32) {
         self.group = group
         if let recordFile {
-            do throws(Errno) {
+            do throws(FileError) {
                 // A program that has ended already needs no record.
                 try ProcessRecord(name: name, pid: pid)?.write(to: recordFile)
             } catch {
-                let text = "the record of the process cannot be written to \(recordFile): \(error)"
+                let text = "the record of the process cannot be written: \(error)"
                 onEvent(.output([OutputLine(time: microsecondsNow(), stream: .stderr, text: text)]))
             }
         }

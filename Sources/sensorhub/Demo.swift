@@ -36,7 +36,9 @@ struct Demo {
         _ = try await client.request(
             "apps", "install", ["app_id": .string(name), "archive": .string(Base64.encode(archive))],
             timeout: .seconds(60))
-        guard let document = try await notYetDeployed(Document.read("\(folder)/deployConfig.json"), client) else { return }
+        guard let document = try await notYetDeployed(Document.read("\(folder)/deployConfig.json"), client) else {
+            return
+        }
         let reply = try await client.reply(
             to: "deployments", "deploy", ["document": document], timeout: .seconds(60))
         try check(reply, "\(folder)/deployConfig.json", entries: "entries", acceptable: 200..<300)

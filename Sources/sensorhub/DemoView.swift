@@ -112,10 +112,14 @@ final class DemoView: Sendable {
     /// Numbers of an object cut to what a person reads at a glance.
     private func rounded(_ value: JSON) -> JSON {
         guard let object = value.object else { return value }
-        return .object(JSONObject(object.map { member in
-            guard case .double(let number) = member.value, abs(number) < 1e9 else { return (member.key, member.value) }
-            return (member.key, .double((number * 10_000).rounded() / 10_000))
-        }))
+        return .object(
+            JSONObject(
+                object.map { member in
+                    guard case .double(let number) = member.value, abs(number) < 1e9 else {
+                        return (member.key, member.value)
+                    }
+                    return (member.key, .double((number * 10_000).rounded() / 10_000))
+                }))
     }
 
     private func timeOfDay() -> String {

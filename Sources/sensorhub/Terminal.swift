@@ -38,7 +38,9 @@ final class Terminal: Sendable {
 
     private var size: (height: Int, width: Int) {
         var size = winsize()
-        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 1, size.ws_col > 1 else { return (24, 80) }
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 1, size.ws_col > 1 else {
+            return (24, 80)
+        }
         return (Int(size.ws_row), Int(size.ws_col))
     }
 

@@ -1,55 +1,61 @@
 import Archive
+import Files
 import Glibc
 import HubModel
 import Logging
 import MQTT
 import SimdJSON
 import Synchronization
+import TestSupport
 import Testing
 import Watch
 
 @testable import Agent
 
 /// A broker, an agent with its folder, and a stand-in for the hub that sees what the agent says.
-final class Bench: Sendable {
-    let folder: String
-    let broker: Broker
+final class Bench {
+    var folder: String { temporary.path }
+    private let temporary = TemporaryFolder()
+    let broker: TestBroker
     let hub: Client
     let topics = Topics(hub: Identifier("main")!)
     private let inbox: Inbox
-    private let agent = Mutex<Task<Void, any Error>?>(nil)
+    private var agent: Task<Void, Never>?
 
     private final class Inbox: Sendable {
         let messages = Mutex<[Message]>([])
     }
 
-    private init(folder: String) throws {
-        self.folder = folder
-        broker = try Broker(folder: folder)
+    private init() throws {
+        // The hub's session outlives the broker, so that it misses nothing that the agent says before it is back.
+        broker = try TestBroker(
+            configuration: """
+                allow_anonymous true
+                persistence true
+                persistence_location \(temporary.path)/
+                autosave_on_changes true
+                autosave_interval 1
+                """)
         let inbox = Inbox()
         self.inbox = inbox
         hub = Client(
             ClientConfiguration(
-                address: BrokerAddress(host: "127.0.0.1", port: broker.port), clientID: "hub", user: "hub",
-                password: "", sessionExpirySeconds: 3_600)
+                address: broker.address, clientID: "hub", user: "hub", password: "", sessionExpirySeconds: 3_600)
         ) { event in
             if case .message(let message) = event { inbox.messages.withLock { $0.append(message) } }
         }
         hub.subscribe("\(topics.root)/#")
     }
 
-    static func run(isBrokerThere: Bool = true, _ body: (Bench) async throws -> Void) async throws {
-        try await withTemporaryFolder { folder in
-            let bench = try Bench(folder: folder)
-            if isBrokerThere { await bench.broker.start() }
-            bench.hub.start()
-            var failure: (any Error)?
-            do { try await body(bench) } catch { failure = error }
-            await bench.stopAgent()
-            await onThread { bench.hub.stop() }
-            await bench.broker.stop()
-            if let failure { throw failure }
-        }
+    static func run(_ body: (Bench) async throws -> Void) async throws {
+        let bench = try Bench()
+        try bench.broker.start()
+        bench.hub.start()
+        var failure: (any Error)?
+        do { try await body(bench) } catch { failure = error }
+        await bench.stopAgent()
+        await onThread { [hub = bench.hub] in hub.stop() }
+        if let failure { throw failure }
     }
 
     // MARK: The agent
@@ -60,8 +66,10 @@ final class Bench: Sendable {
         planWait: Duration = .seconds(60), pythonLibrary: String = "/nowhere", python: String = "python3"
     ) {
         let service = Self.agent(
-            folder: folder, port: broker.port, planWait: planWait, pythonLibrary: pythonLibrary, python: python)
-        agent.withLock { $0 = Task { try await service.run() } }
+            folder: folder, port: broker.address.port, planWait: planWait, pythonLibrary: pythonLibrary, python: python)
+        agent = Task {
+            do { try await service.run() } catch { Issue.record("the agent does not run: \(error)") }
+        }
     }
 
     static func agent(
@@ -77,12 +85,9 @@ final class Bench: Sendable {
     }
 
     func stopAgent() async {
-        let task = agent.withLock { task in
-            defer { task = nil }
-            return task
-        }
-        task?.cancel()
-        _ = await task?.result
+        agent?.cancel()
+        await agent?.value
+        agent = nil
     }
 
     /// The program that is run as driver.
@@ -91,14 +96,14 @@ final class Bench: Sendable {
     }
 
     func writeScript(_ script: String, as name: String) throws {
-        try PrivateFile.write("#!/bin/sh\n\(script)\n".utf8, to: "\(folder)/\(name)")
-        chmod("\(folder)/\(name)", 0o755)
+        try File.replace("\(folder)/\(name)", with: "#!/bin/sh\n\(script)\n".utf8, mode: 0o755)
     }
 
     // MARK: The hub
 
     func send(plan programs: [JSON]) async throws {
-        try await publish(topics.node("here", .command), (["kind": "plan", "programs": .array(programs)] as JSON).bytes())
+        try await publish(
+            topics.node("here", .command), (["kind": "plan", "programs": .array(programs)] as JSON).bytes())
     }
 
     func publish(_ topic: String, _ payload: [UInt8], isRetained: Bool = false) async throws {
@@ -133,7 +138,7 @@ final class Bench: Sendable {
     func archive(_ files: [String: String]) throws -> [UInt8] {
         let source = "\(folder)/app-\(makeUniqueID())"
         try Folder.make(source)
-        for (name, content) in files { try PrivateFile.write(content.utf8, to: "\(source)/\(name)") }
+        for (name, content) in files { try File.replace("\(source)/\(name)", with: content.utf8) }
         return try AppArchive.make(from: source)
     }
 
@@ -180,7 +185,9 @@ final class Bench: Sendable {
         while true {
             if let result = look(self) { return result }
             if ContinuousClock.now > deadline {
-                let heard = messages.map { "\($0.topic) \(String(decoding: $0.payload.prefix(500), as: UTF8.self).replacing("\0", with: ""))" }
+                let heard = messages.map {
+                    "\($0.topic) \(String(decoding: $0.payload.prefix(500), as: UTF8.self).replacing("\0", with: ""))"
+                }
                 Issue.record("\(what) never came\n\(heard.joined(separator: "\n"))", sourceLocation: location)
                 throw CancellationError()
             }

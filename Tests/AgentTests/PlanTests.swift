@@ -71,5 +71,6 @@ func requirementsThatAreTaken(requirement: String) throws {
 
 @Test func aDriverIsForItsOwnInstance() throws {
     let plan = try plan(driver.replacing(#""name": "lux-1""#, with: #""name": "lux-2""#))
-    #expect(plan.refused.first?.1 == "the hub's plan for it is not valid: programs[0]: instance: its name is not 'lux-1'")
+    #expect(
+        plan.refused.first?.1 == "the hub's plan for it is not valid: programs[0]: instance: its name is not 'lux-1'")
 }

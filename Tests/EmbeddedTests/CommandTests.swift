@@ -11,7 +11,9 @@ import Testing
     let failed = await #expect(throws: EmbeddedError.self) {
         try await Command(
             executable: "/bin/sh",
-            arguments: ["-c", "echo starting; echo '12:00 FATAL:  could not write: No space left'; echo cleaning; exit 1"]
+            arguments: [
+                "-c", "echo starting; echo '12:00 FATAL:  could not write: No space left'; echo cleaning; exit 1",
+            ]
         ).run()
     }
     #expect(failed?.description == "could not write: No space left")

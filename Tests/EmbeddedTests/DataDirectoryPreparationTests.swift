@@ -1,5 +1,6 @@
 import Glibc
 import HubModel
+import TestSupport
 import Testing
 
 @testable import Embedded
@@ -8,7 +9,7 @@ private let runner = Account.current()!
 
 @Test func aFolderOfSomebodyElsesThingsIsLeftAlone() throws {
     let folder = TemporaryFolder()
-    folder.write("thesis.txt", "")
+    try folder.write("thesis.txt", "")
     let error = #expect(throws: EmbeddedError.self) { try DataDirectory(folder.path).prepare(for: runner) }
     #expect(error?.description.contains("thesis.txt") == true)
     #expect(names(in: folder.path) == ["thesis.txt"])
@@ -54,9 +55,9 @@ private let runner = Account.current()!
     #expect(error?.description.contains("--data") == true)
 }
 
-@Test(.enabled(if: geteuid() == 0)) func aFolderOutOfReachForTheServicesIsRefused() {
+@Test(.enabled(if: geteuid() == 0)) func aFolderOutOfReachForTheServicesIsRefused() throws {
     let folder = TemporaryFolder()
-    folder.makeFolder("private")
+    try folder.makeFolder("private")
     chmod("\(folder.path)/private", 0o700)
     let error = #expect(throws: EmbeddedError.self) {
         try DataDirectory("\(folder.path)/private/hub").prepare(for: runner)
@@ -70,6 +71,16 @@ private let runner = Account.current()!
     #expect(NodeName.identifier("küche").text == "k-che")
     #expect(NodeName.identifier(String(repeating: "x", count: 100)).text.count == 64)
     #expect(NodeName.identifier("").text == "node")
+}
+
+@Test func theNodeKeepsItsIdWhenTheMachineIsRenamed() throws {
+    let folder = TemporaryFolder()
+    let data = DataDirectory(folder.path)
+    #expect(try NodeName.ofAgent(in: data) == NodeName.ofThisMachine())
+    try folder.write("agent.json", #"{"node": {"id": "the-old-name"}}"#)
+    #expect(try NodeName.ofAgent(in: data).text == "the-old-name")
+    try folder.write("agent.json", #"{"node": {"id": "no id"}}"#)
+    #expect(try NodeName.ofAgent(in: data) == NodeName.ofThisMachine())
 }
 
 @Test func passwordsAreMadeOnceAndKept() throws {

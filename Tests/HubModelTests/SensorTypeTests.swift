@@ -75,7 +75,7 @@ func fault<Value>(_ text: String, _ read: (DocumentReader) throws -> Value) thro
 
     @Test(arguments: [
         (#"{"name": "x"}"#, "'sensor_type' is missing"),
-        (#"{"sensor_type": "luks"}"#, "sensor_type: 'luks' is not registered (did you mean 'lux'?)"),
+        (#"{"sensor_type": "luxx"}"#, "sensor_type: 'luxx' is not registered (did you mean 'lux'?)"),
         (#"{"sensor_type": "lux", "intervall": 5}"#, "unknown key 'intervall' (did you mean 'interval'?)"),
         (#"{"sensor_type": "lux", "no_of_fields": 3}"#, "no_of_fields: says 3, but type 'lux' has 1"),
         (#"{"sensor_type": "lux", "name": "a.b"}"#, "name: 'a.b' is no id: 1 to 64 letters, digits, '_' or '-'"),

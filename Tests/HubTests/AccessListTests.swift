@@ -23,9 +23,9 @@ import Testing
             pattern read sensorhub/main/sensors/%u/control
             pattern read sensorhub/main/sensors/%u/committed
             pattern read sensorhub/main/clients/%u/#
+            pattern read sensorhub/main/status
 
             user algorithm.a-1
-            topic read sensorhub/main/status
             topic read sensorhub/main/algorithms/a-1/binding
             topic write sensorhub/main/apps/bus/page
             topic read sensorhub/main/sensors/lux/data
@@ -38,7 +38,6 @@ import Testing
             topic read $SYS/#
 
             user node.pi
-            topic read sensorhub/main/status
             topic write sensorhub/main/nodes/pi/status
             topic write sensorhub/main/nodes/pi/report
             topic read sensorhub/main/nodes/pi/command

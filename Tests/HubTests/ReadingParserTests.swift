@@ -15,17 +15,24 @@ import Testing
     private struct Outcome: Equatable {
         var readings: [String] = []
         var faults: [String] = []
+        var notes: [String] = []
     }
 
     private func parse(_ payload: [UInt8]) -> Outcome {
         var outcome = Outcome()
         payload.withUnsafeBytes { bytes in
-            ReadingParser().parse(bytes, as: type) { reading in
-                let key = reading.key.map { "\($0.time)/\($0.boot)/\($0.sequence) " } ?? ""
-                let values = reading.values.map { value in value.flatMap { try? JSON($0).text() } ?? "-" }
-                outcome.readings.append(key + values.joined(separator: " "))
-            } refuse: { fault, _ in
-                outcome.faults.append(fault.field.isEmpty ? fault.reason : "\(fault.field): \(fault.reason)")
+            ReadingParser().parse(bytes, as: type) { item in
+                switch item {
+                case .reading(let reading):
+                    let key = reading.key.map { "\($0.time)/\($0.boot)/\($0.sequence) " } ?? ""
+                    let values = reading.values.map { value in value.flatMap { try? JSON($0).text() } ?? "-" }
+                    outcome.readings.append((reading.isUncertain ? "~" : "") + key + values.joined(separator: " "))
+                case .refused(let fault, _, _):
+                    outcome.faults.append(fault.field.isEmpty ? fault.reason : "\(fault.field): \(fault.reason)")
+                case .note(let note): outcome.notes.append("\(note)")
+                case .clock(let correction):
+                    outcome.notes.append("\(correction.boot) \(correction.sequences) \(correction.offset)")
+                }
             }
         }
         return outcome
@@ -60,7 +67,12 @@ import Testing
         (#"{"t": 9999999999999999, "boot": 1, "seq": 2, "v": {"count": 1}}"#, "t: 9999999999999999 is out of range"),
         (#"{"t": 5, "boot": -1, "seq": 2, "v": {"count": 1}}"#, "boot: -1 is out of range"),
         (#"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 1}, "x": 1}"#,
-         "a reading has 't', 'boot', 'seq' and 'v', and no other key"),
+         "a reading has 't', 'boot', 'seq' and 'v', perhaps 'u', and no other key"),
+        (#"{"boot": 1, "lost": [3]}"#, "lost: expected [first, last]"),
+        (#"{"boot": 1, "lost": [4, 3]}"#, "lost: expected [first, last]"),
+        (#"{"boot": 1, "end": -1}"#, "end: -1 is out of range"),
+        (#"{"boot": 1, "lost": [1, 99999999999999999]}"#, "lost: 99999999999999999 is out of range"),
+        (#"{"boot": 1, "end": 1, "x": 1}"#, "boot: the sensor's type has no such field"),
         ("{}", "there is no value in it"),
         ("21.5", "expected an object, found a number"),
         ("null", "expected an object, found null"),
@@ -69,10 +81,20 @@ import Testing
         #expect(parse(payload) == Outcome(faults: [expected]))
     }
 
+    @Test func whatADriverSaysBesidesReadingsIsTaken() {
+        let outcome = parse("""
+            [{"boot": 1, "lost": [3, 5]}, {"boot": 1, "end": 9}, {"boot": 2, "clock": [1, 4], "offset": -7},
+             {"t": 5, "boot": 2, "seq": 1, "u": true, "v": {"count": 1}}]
+            """)
+        #expect(outcome.notes == ["lost(boot: 1, ClosedRange(3...5))", "ended(boot: 1, at: 9)", "2 1...4 -7"])
+        #expect(outcome.readings == ["~5/2/1 - 1 - -"])
+        #expect(outcome.faults.isEmpty)
+    }
+
     @Test func oneBadReadingInAnArrayLeavesTheOthersAlone() {
         let outcome = parse(#"[{"count": 1}, {"count": "x"}, 7, {"count": 2}]"#)
         #expect(outcome.readings == ["- 1 - -", "- 2 - -"])
-        #expect(outcome.faults == ["count: expected a whole number, found text", "expected an object, found a number"])
+        #expect(outcome.faults == ["count: expected a whole number, found text", "expected an object, found a whole number"])
     }
 
     @Test func anEmptyArrayIsNothing() {
@@ -94,46 +116,63 @@ import Testing
     private let entry = IngestCatalog.Entry(
         sensorID: 7, sensor: Identifier("s")!,
         type: IngestType(id: 1, table: "climate", fields: [Field(name: "count", type: .int)]))
+    private let topics = Topics(hub: Identifier("main")!)
 
-    private func batch(_ payloads: String...) -> IngestBatch {
+    private func batch(_ payloads: String..., offset: Int64? = nil) -> IngestBatch {
         var batch = IngestBatch()
         let parser = ReadingParser()
         var next: Int64 = 100
         for payload in payloads {
             Array(payload.utf8).withUnsafeBytes {
-                batch.add($0, topic: "t", from: entry, receivedAt: 50, parser: parser, nextSequence: &next)
+                batch.add(
+                    $0, from: entry, topics: topics, receivedAt: 50, parser: parser, nextSequence: &next
+                ) { _ in offset }
             }
         }
         return batch
     }
 
+    private func latest(_ batch: IngestBatch) -> String? {
+        batch.sensors[7]?.latest.map { String(decoding: batch.value(of: $0, parser: ReadingParser()), as: UTF8.self) }
+    }
+
     @Test func aLateReadingDoesNotBecomeTheLatest() {
         let batch = batch(
-            #"{"t": 9, "boot": 1, "seq": 2, "v": {"count": 2}}"#, #"{"t": 8, "boot": 1, "seq": 1, "v": {"count": 1}}"#)
-        #expect(batch.readings == 2)
-        #expect(batch.latest[7]?.value == Array(#"{"count":2}"#.utf8))
+            #"[{"t": 7, "boot": 1, "seq": 1, "v": {"count": 1}}, {"t": 9, "boot": 1, "seq": 3, "v": {"count": 3}}]"#,
+            #"{"t": 8, "boot": 1, "seq": 2, "v": {"count": 2}}"#)
+        #expect(batch.readings == 3)
+        #expect(latest(batch) == #"{"count":3}"#)
+        #expect(batch.sensors[7]?.notes.notes == [.came(boot: 1, 1...1), .came(boot: 1, 3...3), .came(boot: 1, 2...2)])
     }
 
-    @Test func progressIsTheHighestBootAndSequence() {
-        let batch = batch(
-            #"{"t": 1, "boot": 2, "seq": 1, "v": {"count": 1}}"#, #"{"t": 2, "boot": 1, "seq": 9, "v": {"count": 1}}"#)
-        #expect(batch.progress[7]?.boot == 2)
-        #expect(batch.progress[7]?.sequence == 1)
-    }
-
-    @Test func bareReadingsHaveNoProgress() {
+    @Test func bareReadingsHaveNoNumbers() {
         let batch = batch(#"{"count": 1}"#, #"{"count": 2}"#)
         #expect(batch.readings == 2)
-        #expect(batch.progress.isEmpty)
-        #expect(batch.latest[7]?.key == ReadingKey(time: 50, boot: 0, sequence: 101))
+        #expect(batch.sensors[7]?.notes.notes.isEmpty == true)
+        #expect(batch.sensors[7]?.latest?.key == ReadingKey(time: 50, boot: 0, sequence: 101))
+    }
+
+    @Test func aReadingThatCannotBeStoredHasComeAllTheSame() {
+        let batch = batch(#"{"t": 7, "boot": 1, "seq": 4, "v": {"count": "x"}}"#)
+        #expect(batch.readings == 0)
+        #expect(batch.deadLetters.map(\.fault.field) == ["v.count"])
+        #expect(batch.sensors[7]?.notes.notes == [.came(boot: 1, 4...4)])
+    }
+
+    @Test func readingsOfAWrongClockAreKeptApart() {
+        let payload = #"{"t": 7, "boot": 1, "seq": 4, "u": true, "v": {"count": 1}}"#
+        #expect(batch(payload).columns.map(\.clock) == [.uncertain])
+        let corrected = batch(payload, offset: 100)
+        #expect(corrected.columns.map(\.clock) == [.corrected])
+        #expect(corrected.sensors[7]?.latest?.key.time == 107)
     }
 
     @Test func aRefusedTypeGoesToTheDeadLetters() {
         var batch = batch(#"[{"count": 1}, {"count": 2}]"#, #"{"count": 3}"#, "junk")
-        batch.refuse(type: 1, reason: "no table", topics: Topics(hub: Identifier("main")!), receivedAt: 60)
+        batch.refuse(batch.columns[0], reason: "no table", topics: topics, receivedAt: 60)
         #expect(batch.readings == 0)
-        #expect(batch.columns.isEmpty)
-        #expect(batch.latest.isEmpty)
+        #expect(batch.columns.allSatisfy { $0.count == 0 })
+        #expect(batch.sensors[7]?.latest == nil)
         #expect(batch.deadLetters.map { String(decoding: $0.payload, as: UTF8.self) } == [
             "junk", #"[{"count": 1}, {"count": 2}]"#, #"{"count": 3}"#,
         ])

@@ -94,6 +94,8 @@ class Hub:
     def __init__(self, folder: Optional[Path] = None) -> None:
         self.data = folder or temporary_folder()
         self.connection: dict[str, Any] = {}
+        # Of subprocess.Popen: user, group, extra_groups; ours where it is empty.
+        self.account: dict[str, Any] = {}
         self.output = Path(f"{self.data}.out")
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._owner: Optional[Peer] = None
@@ -108,11 +110,11 @@ class Hub:
         return self
 
     def launch(self, *options: str) -> None:
-        """Starts it and does not wait."""
+        """Starts it and does not wait. Whom it runs as is in `account`."""
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
                 [SENSORHUB, "up", "--data", str(self.data), *options], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, env=environment(), cwd="/", start_new_session=True)
+                stderr=subprocess.STDOUT, env=environment(), cwd="/", start_new_session=True, **self.account)
 
     def _is_up(self) -> bool:
         assert self._process is not None
@@ -127,14 +129,14 @@ class Hub:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Asks it to end, and returns its exit code."""
-        self._close_owner()
+        self.close()
         assert self._process is not None
         self._process.send_signal(number)
         return self._process.wait(90)
 
     def kill9(self) -> None:
         """Kills `sensorhub up` itself; what it has started lives on."""
-        self._close_owner()
+        self.close()
         assert self._process is not None
         self._process.kill()
         self._process.wait(10)
@@ -246,20 +248,24 @@ class Hub:
     @property
     def owner(self) -> Peer:
         if self._owner is None or not self._owner.is_connected:
-            self._close_owner()
+            self.close()
             self._owner = self.as_owner()
-            self._owner.subscribe(self.topic("clients/user.owner/#"))
+            self._owner.subscribe(self._reply_topic)
         return self._owner
 
-    def _close_owner(self) -> None:
+    def close(self) -> None:
+        """Ends the connection of `request`."""
         if self._owner is not None:
             self._owner.close()
             self._owner = None
 
-    def request(self, service: str, method: str, **parameters: Any) -> dict[str, Any]:
+    def request(self, service: str, method: str, timeout: float = 60, **parameters: Any) -> dict[str, Any]:
         """The hub's reply, whatever its status."""
-        return self.owner.request(
-            self.topic(f"rpc/{service}/{method}"), parameters, self.topic("clients/user.owner/tests"))
+        return self.owner.request(self.topic(f"rpc/{service}/{method}"), parameters, self._reply_topic, timeout)
+
+    @property
+    def _reply_topic(self) -> str:
+        return self.topic(f"clients/{self.connection['user']}/tests")
 
     def rpc(self, service: str, method: str, **parameters: Any) -> dict[str, Any]:
         reply = self.request(service, method, **parameters)

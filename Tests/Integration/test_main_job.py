@@ -47,9 +47,13 @@ def bus(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Any:
     hub.cli("apps", "install", "bus-management", archive)
     with hub.as_owner() as pages:
         pages.subscribe(hub.topic("apps/bus-management/page"))
-        entries = hub.json("deploy", BUS / "deployConfig.json", timeout=400)["entries"]
-        assert [entry["status"] for entry in entries] == ["deployed", "deployed"]
-        yield Bus(folder, entries[0]["instance_id"], entries[1]["instance_id"], pages)
+        output = hub.cli("deploy", BUS / "deployConfig.json", timeout=400)
+        # The first of its kind is number 1.
+        instances = [f"bus-management-{name}-1" for name in ("lightControl", "fareCalculator")]
+        for number, instance in enumerate(instances, start=1):
+            assert f'entry "{number}": deployed {instance}' in output
+            assert f"{instance}: RUNNING" in output
+        yield Bus(folder, *instances, pages)
 
 
 def lux_readings(hub: Hub, sensor: str) -> list[dict[str, Any]]:
@@ -357,8 +361,9 @@ def test_a_running_algorithm_follows_sensors_that_come_and_go(hub: Hub, bus: Bus
     hub.cli("apps", "install", "come-and-go", app_zip(tmp_path, "come-and-go", "main.py", WATCHER, "probe"))
     file = write(tmp_path / "deployConfig.json", deployment(
         "come-and-go", {"sensor_type": "probe", "filter_sensors": {"site": "come"}}, lang="python"))
-    (entry,) = hub.json("deploy", file, timeout=400)["entries"]
+    (entry,) = hub.json("deploy", file)["entries"]
     instance, bound = entry["instance_id"], entry["positions"][0]["sensors"][0]
+    hub.wait_until_running(instance)
     other = ({"come-1", "come-2"} - {bound}).pop()
     pid = hub.program(instance)["pid"]
 

@@ -37,7 +37,7 @@ final class TemporaryFolder {
     @Test func listsAFolder() throws {
         let folder = try TemporaryFolder()
         for name in ["b", "a", ".hidden"] { try folder.write(name, "") }
-        #expect(File.names(in: folder.path) == ["a", "b"])
+        #expect(File.names(in: folder.path).sorted() == ["a", "b"])
         #expect(File.names(in: "\(folder.path)/none") == [])
         unlink("\(folder.path)/.hidden")
     }

@@ -104,7 +104,8 @@ final class TestHub: Sendable {
     func isConnected() throws -> Bool {
         guard wait(for: { client.isConnected }) else { return false }
         try client.publish(
-            OutgoingMessage(topic: "sensorhub/main/status", payload: Array(#"{"status":"online"}"#.utf8), isRetained: true))
+            OutgoingMessage(
+                topic: "sensorhub/main/status", payload: Array(#"{"status":"online"}"#.utf8), isRetained: true))
         return true
     }
 }

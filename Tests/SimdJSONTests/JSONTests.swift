@@ -8,6 +8,9 @@ import Testing
     ])
     func textSurvivesParsingAndWriting(_ text: String) throws {
         #expect(try JSON(parsing: text).text() == text)
+        var out: [UInt8] = []
+        try Array(text.utf8).withUnsafeBytes { bytes in try JSONParser().parse(bytes) { $0.write(to: &out) } }
+        #expect(String(decoding: out, as: UTF8.self) == text)
     }
 
     @Test func membersKeepTheirOrderButItDoesNotCount() throws {

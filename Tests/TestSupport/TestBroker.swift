@@ -26,8 +26,11 @@ public final class TestBroker {
         defer { arguments.forEach { free($0) } }
         let code = posix_spawn(&pid, path, nil, nil, &arguments, environ)
         guard code == 0 else { throw FileError(path, code) }
-        for _ in 0..<1_000 where !answers { usleep(10_000) }
-        guard answers else { throw FileError(path, ETIMEDOUT) }
+        for _ in 0..<1_000 {
+            if answers { return }
+            usleep(10_000)
+        }
+        throw FileError(path, ETIMEDOUT)
     }
 
     /// Without a farewell to anybody.

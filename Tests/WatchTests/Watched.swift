@@ -59,15 +59,8 @@ func shell(_ script: String, _ restart: RestartPolicy? = nil) -> ProgramSpecific
 
 func waitUntilGone(_ pid: Int32, at location: SourceLocation = #_sourceLocation) async throws {
     let deadline = ContinuousClock.now + .seconds(5)
-    while let process = ProcessStatus(pid: pid), !process.isZombie {
+    while let process = ProcessStat(pid: pid), !process.isZombie {
         try #require(ContinuousClock.now < deadline, "process \(pid) is still there", sourceLocation: location)
         try await Task.sleep(for: .milliseconds(10))
     }
-}
-
-func withTemporaryFolder(_ body: (String) async throws -> Void) async throws {
-    var template = Array("/tmp/sensorhub-watch-XXXXXX".utf8CString)
-    let folder = String(cString: mkdtemp(&template))
-    defer { try? Folder.remove(folder) }
-    try await body(folder)
 }

@@ -102,6 +102,18 @@ import Testing
     #expect(await watch.program.status.exitCode == 5)
 }
 
+@Test func aSignalReachesTheGroup() async throws {
+    let watch = Watched("trap 'echo got HUP' HUP; echo ready; while :; do sleep 0.05; done")
+    await watch.program.send(signal: SIGHUP)
+    await watch.program.start()
+    try await watch.wait { $0.lines(.stdout) == ["ready"] }
+    await watch.program.send(signal: SIGHUP)
+    try await watch.wait { $0.lines(.stdout).last == "got HUP" }
+    #expect(await watch.program.status.state == .running)
+    await watch.program.stop(reason: "test over")
+    await watch.program.send(signal: SIGKILL)
+}
+
 @Test func stopDuringTheBackoff() async throws {
     let watch = Watched("exit 1", RestartPolicy(.always, startRetries: nil, backoffFirst: .seconds(60)))
     await watch.program.start()
@@ -162,6 +174,23 @@ import Testing
     #expect(exit.reason.hasPrefix("killed by signal 9 (SIGKILL); next start in "))
     #expect(exit.signal == SIGKILL)
     await watch.program.stop(reason: "test over")
+}
+
+@Test func manyProgramsAtOnce() async throws {
+    let restart = RestartPolicy(
+        .always, startSeconds: .zero, startRetries: nil, backoffFirst: .milliseconds(20), backoffCap: .milliseconds(40))
+    let watches = (0..<100).map { Watched("echo run \($0); sleep 0.0\($0 % 10); exit 1", restart) }
+    for watch in watches { await watch.program.start() }
+    for watch in watches {
+        try await watch.wait { $0.statuses.last.map { $0.run >= 3 } ?? false }
+    }
+    await withTaskGroup { tasks in
+        for watch in watches { tasks.addTask { await watch.program.stop(reason: "test over") } }
+    }
+    for (index, watch) in watches.enumerated() {
+        #expect(watch.states.last == .stopped)
+        #expect(Set(watch.lines(.stdout)) == ["run \(index)"])
+    }
 }
 
 @Test(.enabled(if: getuid() == 0)) func runsAsSomebodyElse() async {

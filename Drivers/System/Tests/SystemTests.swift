@@ -4,7 +4,7 @@ import Testing
 @testable import Drivers
 
 /// Captured on a machine with two processors, Linux 6.18.
-private let stat = """
+private let stat: KernelText = """
     cpu  6306 0 3558 266757 574 0 54 368 0 0
     cpu0 2039 0 1658 134816 19 0 13 211 0 0
     cpu1 4267 0 1900 131941 555 0 41 157 0 0
@@ -12,7 +12,7 @@ private let stat = """
     ctxt 2204481
     """
 
-private let meminfo = """
+private let meminfo: KernelText = """
     MemTotal:       24684084 kB
     MemFree:        23069424 kB
     MemAvailable:   24039032 kB
@@ -33,7 +33,7 @@ private let meminfo = """
 
     @Test(arguments: ["", "cpu", "cpu  1 2 3", "cpu0 1 2 3 4 5", "cpu  1 2 x 4 5 6 7 8", "intr 1 2 3 4 5 6"])
     func refusesWhatIsNoSuchLine(text: String) {
-        #expect(CPUTimes(stat: text) == nil)
+        #expect(CPUTimes(stat: KernelText(stringLiteral: text)) == nil)
     }
 
     @Test(arguments: [
@@ -41,7 +41,8 @@ private let meminfo = """
     ])
     func comparesTwoSamples(later: String, percent: Double?) throws {
         let earlier = try #require(CPUTimes(stat: "cpu  0 0 0 0"))
-        #expect(try #require(CPUTimes(stat: later)).busyPercent(since: earlier) == percent)
+        let times = try #require(CPUTimes(stat: KernelText(stringLiteral: later)))
+        #expect(times.busyPercent(since: earlier) == percent)
     }
 
     @Test func aCounterThatGoesBackIsNoNegativeLoad() throws {
@@ -60,19 +61,26 @@ private let meminfo = """
 
     @Test(arguments: ["", "MemTotal: 5 kB", "MemTotal: 0 kB\nMemAvailable: 0 kB", "MemTotal: x\nMemAvailable: y"])
     func noMemory(text: String) {
-        #expect(Memory(meminfo: text) == nil)
+        #expect(Memory(meminfo: KernelText(stringLiteral: text)) == nil)
     }
 
-    @Test func firstNumberOfALine() {
-        #expect(KernelFiles.firstNumber("0.56 0.28 0.11 2/160 5071\n") == 0.56)
-        #expect(KernelFiles.firstNumber("2337.99 4520.44\n") == 2337.99)
-        #expect(KernelFiles.firstNumber("") == nil)
-        #expect(KernelFiles.firstNumber("nan 1") == nil)
+    @Test(arguments: [
+        ("0.56", 0.56), ("2337.99", 2337.99), ("12", 12), ("-7", -7), ("0.05", 0.05), ("", nil), ("nan", nil),
+        (".5", nil), ("5.", nil), ("1.2.3", nil), ("1.-2", nil), ("1234567890123456789", nil),
+    ])
+    func number(text: String, number: Double?) {
+        #expect(KernelText(stringLiteral: text).number == number)
+    }
+
+    @Test func linesAndWords() {
+        let text: KernelText = "a  b\n\nc 5 \n"
+        #expect(text.lines.map(\.words.count) == [2, 2])
+        #expect(text.words.count == 4 && text.words[0] == "a" && text.words[3].integer == 5)
     }
 
     @Test(arguments: [("47750\n", 47.75), ("-5000\n", -5.0), ("-274000\n", nil), ("", nil), ("N/A\n", nil)])
     func temperature(text: String, celsius: Double?) {
-        #expect(KernelFiles.celsius(text) == celsius)
+        #expect(KernelFiles.celsius(KernelText(stringLiteral: text)) == celsius)
     }
 }
 
@@ -109,7 +117,7 @@ private let meminfo = """
         // The same values by another way.
         let uptime = try #require(Double(try File.text(of: "/proc/uptime").split(separator: " ")[0]))
         #expect(abs(try #require(values["uptime_seconds"]?.double) - uptime) < 5)
-        let total = try #require(Memory(meminfo: try File.text(of: "/proc/meminfo"))).total
+        let total = try #require(KernelFiles().memory()).total
         let percent = try #require(values["memory_used_percent"]?.double)
         let available = try #require(values["memory_available_bytes"]?.int)
         #expect(abs(100 * (1 - Double(available) / Double(total)) - percent) < 0.01)

@@ -39,6 +39,9 @@ struct AccessList {
             "pattern read \(topics.sensor("%u", .control))",
             "pattern read \(topics.sensor("%u", .committed))",
             "pattern read \(topics.root)/clients/%u/#",
+            // For everybody: a driver sends again what is not committed when the hub comes back. mosquitto warns of a
+            // pattern without %u, and takes it.
+            "pattern read \(topics.hubStatus)",
         ]
     }
 
@@ -48,7 +51,6 @@ struct AccessList {
             ["topic readwrite \(topics.root)/#", "topic read $SYS/#"]
         case .node(let id):
             [
-                "topic read \(topics.hubStatus)",
                 "topic write \(topics.node(id.text, .status))",
                 "topic write \(topics.node(id.text, .report))",
                 "topic read \(topics.node(id.text, .command))",
@@ -56,7 +58,6 @@ struct AccessList {
             ]
         case .person:
             [
-                "topic read \(topics.hubStatus)",
                 "topic read \(topics.sensor("+", .data))", "topic read \(topics.sensor("+", .status))",
                 "topic read \(topics.sensor("+", .reply))", "topic read \(topics.sensor("+", .committed))",
                 "topic read \(topics.sensor("+", .log))", "topic read \(topics.sensor("+", .events))",
@@ -68,7 +69,7 @@ struct AccessList {
                 "topic write \(topics.request("+", "+"))",
             ]
         case .algorithm(let id):
-            ["topic read \(topics.hubStatus)", "topic read \(topics.algorithm(id.text, .binding))"]
+            ["topic read \(topics.algorithm(id.text, .binding))"]
         case .sensor:
             []
         }

@@ -98,7 +98,10 @@ public enum BrokerAccess {
     private static func write(_ text: String, to path: String) throws {
         let temporary = path + ".new"
         let folder = path.contains("/") ? String(path[..<path.lastIndex(of: "/")!]) : "."
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        // The folder may be the broker's, and what lies there then is not to be trusted by a hub that is root.
+        unlink(temporary)
+        // Where the hub has an account of its own, the broker reads the files by the folder's group.
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { throw AccessFileError(path: temporary) }
         defer { close(descriptor) }
         var bytes = Array(text.utf8)[...]

@@ -18,7 +18,7 @@ final class Ingest: Sendable {
     private let logger: Logger
     private let isStopping = Atomic(false)
     /// How far each sensor's readings have come since this was last taken.
-    private let committed = Mutex<[Identifier: IngestBatch.Progress]>([:])
+    private let committed = Mutex<[Identifier: Committed]>([:])
 
     init(_ configuration: HubConfiguration, catalog: IngestCatalog, logger: Logger) {
         self.configuration = configuration
@@ -27,7 +27,7 @@ final class Ingest: Sendable {
     }
 
     /// What drivers have not been told yet.
-    func takeCommitted() -> [Identifier: IngestBatch.Progress] {
+    func takeCommitted() -> [Identifier: Committed] {
         committed.withLock { committed in
             defer { committed = [:] }
             return committed
@@ -45,9 +45,9 @@ final class Ingest: Sendable {
         while goesOn {
             do {
                 if session == nil { session = try Session(configuration, catalog: catalog, logger: logger) }
-                try session!.serve(while: { goesOn }) { progress in
+                try session!.serve(while: { goesOn }) { sensors in
                     backoff.reset()
-                    committed.withLock { $0.merge(progress) { _, new in new } }
+                    committed.withLock { $0.merge(sensors) { _, new in new } }
                 }
             } catch {
                 logger.warning("ingest pauses: \(error)")
@@ -71,6 +71,8 @@ final class Ingest: Sendable {
         private var catalogVersion = 0
         private var entries: [Identifier: IngestCatalog.Entry] = [:]
         private var batch = IngestBatch()
+        private var ledgers: [Int32: SequenceLedger] = [:]
+        private var corrections: [Int32: [ClockCorrection]] = [:]
         private var isDatabaseSuspect = false
         /// Numbers readings that come without a sequence number; the time makes it grow over restarts.
         private var nextSequence = microsecondsSince1970()
@@ -90,11 +92,13 @@ final class Ingest: Sendable {
                 filters: [topics.sensor("+", .data)])
         }
 
-        func serve(while goesOn: () -> Bool, committed: ([Identifier: IngestBatch.Progress]) -> Void) throws {
+        func serve(while goesOn: () -> Bool, committed: ([Identifier: Committed]) -> Void) throws {
             if isDatabaseSuspect {
                 try store.reconnect()
                 isDatabaseSuspect = false
             }
+            ledgers = try store.ledgers()
+            corrections = try store.corrections()
             batch = IngestBatch()
             try broker.connect(take)
             while goesOn() {
@@ -108,32 +112,59 @@ final class Ingest: Sendable {
                 }
                 if !batch.isEmpty {
                     do {
-                        try store.store(batch)
+                        committed(try commit())
                     } catch {
                         isDatabaseSuspect = true
                         throw error
                     }
-                    let progress = batch.progress.map { (batch.sensors[$0.key]!, $0.value) }
-                    committed(Dictionary(progress, uniquingKeysWith: { _, last in last }))
-                    batch = IngestBatch()
                 }
                 try broker.acknowledge()
             }
+        }
+
+        /// Stores the batch. What is held in memory changes only when the database has it.
+        private func commit() throws -> [Identifier: Committed] {
+            var changes: [Int32: SequenceLedger.Changes] = [:]
+            var ledgers: [Int32: SequenceLedger] = [:]
+            for (sensor, part) in batch.sensors where !part.notes.notes.isEmpty {
+                var ledger = self.ledgers[sensor] ?? SequenceLedger()
+                let change = ledger.take(part.notes)
+                if !change.isEmpty { changes[sensor] = change }
+                ledgers[sensor] = ledger
+            }
+            let open = ledgers.filter { $0.value.hasOpenGaps }.keys.sorted()
+            let missing = try store.store(batch, changes, openGaps: open)
+            var result: [Identifier: Committed] = [:]
+            for (sensor, ledger) in ledgers {
+                self.ledgers[sensor] = ledger
+                self.ledgers[sensor]?.hasOpenGaps = missing[sensor] != nil
+                guard let furthest = ledger.furthest, let part = batch.sensors[sensor] else { continue }
+                result[part.entry.sensor] = Committed(
+                    boot: furthest.boot, sequence: furthest.sequence,
+                    missing: (missing[sensor] ?? []).map { ($0.boot, $0.bounds) })
+            }
+            for (sensor, part) in batch.sensors where !part.corrections.isEmpty {
+                corrections[sensor, default: []] += part.corrections
+            }
+            batch = IngestBatch()
+            return result
         }
 
         private func take(_ message: DeferredAckClient.BorrowedMessage) {
             let now = microsecondsSince1970()
             // The subscription lets through nothing but sensors/+/data.
             let name = message.topic.dropFirst(dataPrefix.count).dropLast(dataSuffix.count)
-            let topic = String(decoding: message.topic, as: UTF8.self)
             guard let sensor = Identifier(String(decoding: name, as: UTF8.self)), let entry = entry(for: sensor) else {
                 batch.addDeadLetter(
-                    Array(message.payload), topic: topic, ReadingFault(field: "", reason: "no such sensor is registered"),
+                    Array(message.payload), topic: String(decoding: message.topic, as: UTF8.self), ReadingFault(field: "", reason: "no such sensor is registered"),
                     receivedAt: now)
                 return
             }
             batch.add(
-                message.payload, topic: topic, from: entry, receivedAt: now, parser: parser, nextSequence: &nextSequence)
+                message.payload, from: entry, topics: topics, receivedAt: now, parser: parser, nextSequence: &nextSequence
+            ) { key in
+                corrections[entry.sensorID]?.first { $0.boot == key.boot && $0.sequences.contains(key.sequence) }?.offset
+            }
         }
 
         /// A sensor that is not known may have been registered since the batch began.

@@ -3,7 +3,7 @@ import MQTT
 import Postgres
 import SimdJSON
 
-/// Readings between two commits: what has been read from the broker and is not stored yet.
+/// What has been read from the broker since the last commit.
 struct IngestBatch {
     struct DeadLetter {
         let receivedAt: Int64
@@ -16,68 +16,98 @@ struct IngestBatch {
     struct Latest {
         let key: ReadingKey
         let receivedAt: Int64
-        let value: [UInt8]
+        /// Where it is: the message, and its place among the message's good readings.
+        fileprivate let message: Int
+        fileprivate let place: Int
     }
 
-    /// How far a driver's readings have come.
-    struct Progress: Sendable {
-        var boot: Int64
-        var sequence: Int64
+    /// What a batch says of one sensor.
+    struct SensorPart {
+        let entry: IngestCatalog.Entry
+        var latest: Latest?
+        var notes = SequenceNotes()
+        var corrections: [ClockCorrection] = []
     }
 
-    private(set) var columns: [Int32: ReadingColumns] = [:]
-    private(set) var latest: [Int32: Latest] = [:]
-    private(set) var progress: [Int32: Progress] = [:]
-    private(set) var sensors: [Int32: Identifier] = [:]
-    var deadLetters: [DeadLetter] = []
-    /// Sensor and payload of each message, for the case that its rows cannot be stored.
-    private var messages: [(sensorID: Int32, payload: Range<Int>)] = []
-    private var arena: [UInt8] = []
+    /// Where a message came from, for the case that its rows cannot be stored.
+    private struct Origin {
+        let sensorID: Int32
+        let payload: Range<Int>
+    }
+
+    private struct ColumnsKey: Hashable {
+        let type: Int32
+        let clock: ClockState
+    }
+
+    private(set) var columns: [ReadingColumns] = []
+    private(set) var sensors: [Int32: SensorPart] = [:]
+    private(set) var deadLetters: [DeadLetter] = []
+    /// Dead letters that this batch takes up again, and that go when it is stored.
+    var replayed: [Int64] = []
     private(set) var readings = 0
+    private var columnIndexes: [ColumnsKey: Int] = [:]
+    private var origins: [Origin] = []
+    private var arena: [UInt8] = []
 
-    var isEmpty: Bool { readings == 0 && deadLetters.isEmpty }
+    var isEmpty: Bool { origins.isEmpty && deadLetters.isEmpty && replayed.isEmpty }
     /// Payload bytes that the batch holds.
     var bytes: Int { arena.count }
 
     /// Takes a message of a known sensor.
     ///
-    /// - Parameter nextSequence: numbers readings that came without `boot` and `seq`.
+    /// - Parameters:
+    ///   - corrections: finds the clock correction of a reading that was stamped with a wrong clock.
+    ///   - nextSequence: numbers readings that came without `boot` and `seq`.
     mutating func add(
-        _ payload: UnsafeRawBufferPointer, topic: String, from entry: IngestCatalog.Entry, receivedAt: Int64,
-        parser: ReadingParser, nextSequence: inout Int64
+        _ payload: UnsafeRawBufferPointer, from entry: IngestCatalog.Entry, topics: Topics, receivedAt: Int64,
+        parser: ReadingParser, nextSequence: inout Int64, offset: (ReadingKey) -> Int64?
     ) {
-        let origin = messages.count
+        let message = origins.count
         let start = arena.count
         arena.append(contentsOf: payload)
-        messages.append((entry.sensorID, start..<arena.count))
-        sensors[entry.sensorID] = entry.sensor
-        var columns = self.columns.removeValue(forKey: entry.type.id) ?? ReadingColumns(entry.type)
-        var accepted = 0
-        var refused: [(ReadingFault, [UInt8]?)] = []
-        var newest = latest[entry.sensorID]
-        var progress = self.progress[entry.sensorID]
-        parser.parse(payload, as: entry.type) { reading in
-            let key = reading.key ?? ReadingKey(time: receivedAt, boot: 0, sequence: nextSequence)
-            if reading.key == nil { nextSequence += 1 }
-            columns.append(
-                key, sensorID: entry.sensorID, receivedAt: receivedAt, origin: origin, values: reading.values)
-            if newest.map({ key.isAfter($0.key) }) ?? true {
-                newest = Latest(key: key, receivedAt: receivedAt, value: (try? JSON(reading.object).bytes()) ?? [])
+        origins.append(Origin(sensorID: entry.sensorID, payload: start..<arena.count))
+        // Taken out, so that it has one owner while it changes.
+        var part = sensors.removeValue(forKey: entry.sensorID) ?? SensorPart(entry: entry)
+        var place = 0
+        parser.parse(payload, as: entry.type) { item in
+            switch item {
+            case .reading(let reading):
+                var key = reading.key ?? ReadingKey(time: receivedAt, boot: 0, sequence: nextSequence)
+                var clock = ClockState.right
+                if reading.key == nil {
+                    nextSequence += 1
+                } else {
+                    part.notes.came(boot: key.boot, key.sequence)
+                    if reading.isUncertain { clock = key.correct(offset) }
+                }
+                columns[columnIndex(entry.type, clock)].append(
+                    key, sensorID: entry.sensorID, receivedAt: receivedAt, origin: message, values: reading.values)
+                if part.latest.map({ key.isAfter($0.key) }) ?? true {
+                    part.latest = Latest(key: key, receivedAt: receivedAt, message: message, place: place)
+                }
+                place += 1
+            case .refused(let fault, let text, let key):
+                // It has come, though it cannot be stored: nobody is to send it again.
+                if let key { part.notes.came(boot: key.boot, key.sequence) }
+                addDeadLetter(
+                    text ?? Array(payload), topic: topics.sensor(entry.sensor.text, .data), fault, receivedAt: receivedAt)
+            case .note(let note):
+                part.notes.add(note)
+            case .clock(let correction):
+                part.corrections.append(correction)
             }
-            if reading.key != nil, progress.map({ (key.boot, key.sequence) > ($0.boot, $0.sequence) }) ?? true {
-                progress = Progress(boot: key.boot, sequence: key.sequence)
-            }
-            accepted += 1
-        } refuse: { fault, text in
-            refused.append((fault, text))
         }
-        self.columns[entry.type.id] = columns
-        latest[entry.sensorID] = newest
-        self.progress[entry.sensorID] = progress
-        readings += accepted
-        for (fault, text) in refused {
-            addDeadLetter(text ?? Array(payload), topic: topic, fault, receivedAt: receivedAt)
-        }
+        readings += place
+        sensors[entry.sensorID] = part
+    }
+
+    private mutating func columnIndex(_ type: IngestType, _ clock: ClockState) -> Int {
+        let key = ColumnsKey(type: type.id, clock: clock)
+        if let index = columnIndexes[key] { return index }
+        columnIndexes[key] = columns.count
+        columns.append(ReadingColumns(type, clock: clock))
+        return columns.count - 1
     }
 
     mutating func addDeadLetter(_ payload: [UInt8], topic: String, _ fault: ReadingFault, receivedAt: Int64) {
@@ -86,17 +116,44 @@ struct IngestBatch {
         deadLetters.append(DeadLetter(receivedAt: receivedAt, topic: topic, fault: fault, payload: kept))
     }
 
-    /// Takes the readings of a type out, whose rows the database does not take: their messages become dead letters.
-    mutating func refuse(type id: Int32, reason: String, topics: Topics, receivedAt: Int64) {
-        guard let columns = columns.removeValue(forKey: id) else { return }
-        for origin in Set(columns.origins).sorted() {
-            let sensor = messages[origin].sensorID
-            latest[sensor] = nil
-            guard let name = sensors[sensor] else { continue }
-            addDeadLetter(
-                Array(arena[messages[origin].payload]), topic: topics.sensor(name.text, .data), ReadingFault(field: "", reason: reason),
-                receivedAt: receivedAt)
+    /// The fields of a reading as a JSON object. It is read again from the payload: this is needed for one reading of
+    /// each sensor, and not for every reading that comes.
+    func value(of latest: Latest, parser: ReadingParser) -> [UInt8] {
+        let origin = origins[latest.message]
+        guard let type = sensors[origin.sensorID]?.entry.type else { return Array("{}".utf8) }
+        var value: [UInt8] = []
+        var place = 0
+        arena.withUnsafeBytes { arena in
+            parser.parse(UnsafeRawBufferPointer(rebasing: arena[origin.payload]), as: type) { item in
+                guard case .reading(let reading) = item else { return }
+                if place == latest.place { reading.object.write(to: &value) }
+                place += 1
+            }
         }
-        readings -= columns.count
+        return value
+    }
+
+    /// Takes the readings of a type out, whose rows the database does not take: their messages become dead letters.
+    mutating func refuse(_ refused: ReadingColumns, reason: String, topics: Topics, receivedAt: Int64) {
+        guard let index = columnIndexes[ColumnsKey(type: refused.type.id, clock: refused.clock)] else { return }
+        columns[index] = ReadingColumns(refused.type, clock: refused.clock)
+        readings -= refused.count
+        for message in Set(refused.origins).sorted() {
+            let origin = origins[message]
+            sensors[origin.sensorID]?.latest = nil
+            guard let sensor = sensors[origin.sensorID]?.entry.sensor else { continue }
+            addDeadLetter(
+                Array(arena[origin.payload]), topic: topics.sensor(sensor.text, .data),
+                ReadingFault(field: "", reason: reason), receivedAt: receivedAt)
+        }
+    }
+}
+
+extension ReadingKey {
+    /// Corrects the time where the offset is known.
+    fileprivate mutating func correct(_ offset: (ReadingKey) -> Int64?) -> ClockState {
+        guard let offset = offset(self) else { return .uncertain }
+        self = ReadingKey(time: time + offset, boot: boot, sequence: sequence)
+        return .corrected
     }
 }

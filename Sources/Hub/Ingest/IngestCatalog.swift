@@ -1,3 +1,4 @@
+import Glibc
 import HubModel
 import Synchronization
 
@@ -40,8 +41,27 @@ final class IngestCatalog: Sendable {
 }
 
 /// What ingest needs to know of a sensor type.
-struct IngestType: Sendable {
+final class IngestType: Sendable {
     let id: Int32
     let table: String
     let fields: [Field]
+    /// The fields' names as they stand in a payload.
+    let names: [[UInt8]]
+
+    init(id: Int32, table: String, fields: [Field]) {
+        self.id = id
+        self.table = table
+        self.fields = fields
+        names = fields.map { Array($0.name.utf8) }
+    }
+
+    /// The position of a field; `expected` is looked at first, since fields mostly come in the type's order.
+    func position(of name: UnsafeBufferPointer<UInt8>, expected: Int) -> Int? {
+        func matches(_ position: Int) -> Bool {
+            names[position].count == name.count
+                && names[position].withUnsafeBufferPointer { memcmp($0.baseAddress!, name.baseAddress!, name.count) == 0 }
+        }
+        if expected < names.count, matches(expected) { return expected }
+        return names.indices.first(where: matches)
+    }
 }

@@ -2,13 +2,14 @@ import HubModel
 import Logging
 import Postgres
 
-/// Writes batches: readings, latest values, progress and dead letters in one transaction.
+/// Writes batches: readings, latest values, gaps, progress and dead letters in one transaction.
 final class IngestStore {
     private let database: Connection
     private let topics: Topics
     private let logger: Logger
-    /// Names of prepared statements by type.
-    private var prepared: [Int32: String] = [:]
+    private let parser = ReadingParser()
+    /// Names of prepared statements by what they say.
+    private var prepared: [String: String] = [:]
     private var preparedCount = 0
 
     init(_ database: Connection, topics: Topics, logger: Logger) {
@@ -23,51 +24,113 @@ final class IngestStore {
         try database.reset()
     }
 
+    /// What is known of each sensor's numbers.
+    func ledgers() throws(PostgresError) -> [Int32: SequenceLedger] {
+        var progress: [Int32: [Int64: Int64]] = [:]
+        for row in try database.query("SELECT sensor_id, boot, seq FROM hub.progress") {
+            progress[Int32(row.int("sensor_id")), default: [:]][row.int("boot")] = row.int("seq")
+        }
+        let open = Set(try database.query("SELECT DISTINCT sensor_id FROM hub.gap WHERE closed_at IS NULL")
+            .map { Int32($0.int("sensor_id")) })
+        var ledgers: [Int32: SequenceLedger] = [:]
+        for (sensor, progress) in progress {
+            ledgers[sensor] = SequenceLedger(progress: progress, hasOpenGaps: open.contains(sensor))
+        }
+        return ledgers
+    }
+
+    /// All known clock corrections.
+    func corrections() throws(PostgresError) -> [Int32: [ClockCorrection]] {
+        var corrections: [Int32: [ClockCorrection]] = [:]
+        let rows = try database.query("SELECT sensor_id, boot, first_seq, last_seq, offset_us FROM hub.clock_correction")
+        for row in rows {
+            corrections[Int32(row.int("sensor_id")), default: []].append(ClockCorrection(
+                boot: row.int("boot"), sequences: row.int("first_seq")...row.int("last_seq"), offset: row.int("offset_us")))
+        }
+        return corrections
+    }
+
+    /// Dead letters by their numbers; those that are gone are left out.
+    func deadLetters(_ numbers: [Int64]) throws(PostgresError) -> [(number: Int64, letter: IngestBatch.DeadLetter)] {
+        var array = BinaryArray(.int8)
+        for number in numbers { array.append(number) }
+        return try database.query(
+            """
+            SELECT id, (extract(epoch FROM received_at) * 1000000)::bigint AS t, topic, payload
+            FROM hub.dead_letter WHERE id = ANY ($1::int8[]) ORDER BY id
+            """, .array(array)
+        ).map { row in
+            (row.int("id"), IngestBatch.DeadLetter(
+                receivedAt: row.int("t"), topic: row.text("topic"), fault: ReadingFault(field: "", reason: ""),
+                payload: row.bytes("payload")))
+        }
+    }
+
     /// Commits `batch`. When it returns, all of it is in the database.
     ///
     /// A type whose rows the database refuses for a reason of their own (its table was changed by hand, say) must not
     /// hold up the others: its messages become dead letters.
     ///
+    /// - Parameter changes: what the batch means for the ledger, by sensor.
+    /// - Returns: what is still missing of the sensors that have open gaps, lowest first.
     /// - Throws: `PostgresError` when the database is gone or cannot write: nothing is stored then.
-    func store(_ batch: IngestBatch) throws {
+    func store(
+        _ batch: IngestBatch, _ changes: [Int32: SequenceLedger.Changes], openGaps: [Int32]
+    ) throws -> [Int32: [SequenceLedger.Changes.Range]] {
         do {
-            try write(batch)
+            return try write(batch, changes, openGaps)
         } catch let error as PostgresError where error.isRefusalOfRows {
             logger.warning("a batch was refused, trying each type by itself: \(error)")
             prepared = [:]
-            try write(try withoutRefused(batch))
+            return try write(try withoutRefused(batch), changes, openGaps)
         }
     }
 
-    private func write(_ batch: IngestBatch) throws {
-        for columns in batch.columns.values where prepared[columns.type.id] == nil {
-            try prepare(columns)
-        }
-        try database.transaction {
-            for columns in batch.columns.values {
-                let stored = try database.execute(prepared[columns.type.id]!, columns.parameters).affected
-                try database.query(
-                    "UPDATE hub.sensor_type SET readings = readings + $2 WHERE id = $1",
-                    .int(columns.type.id), .int(stored))
-            }
+    private func write(
+        _ batch: IngestBatch, _ changes: [Int32: SequenceLedger.Changes], _ openGaps: [Int32]
+    ) throws -> [Int32: [SequenceLedger.Changes.Range]] {
+        let filled = batch.columns.filter { $0.count > 0 }
+        for columns in filled { try prepare(columns) }
+        return try database.transaction {
+            for columns in filled { try writeReadings(columns) }
             try writeLatest(batch)
-            try writeProgress(batch)
+            for part in batch.sensors.values {
+                for correction in part.corrections { try write(correction, of: part.entry) }
+            }
+            try GapTable.write(changes, to: database)
             try writeDeadLetters(batch)
+            return openGaps.isEmpty ? [:] : try GapTable.missing(of: openGaps, in: database)
         }
     }
 
     private func prepare(_ columns: ReadingColumns) throws {
+        let statement = columns.insertStatement
+        guard prepared[statement] == nil else { return }
         // Each under a name of its own: after a refusal the former one is still taken.
         preparedCount += 1
         let name = "insert_\(preparedCount)"
-        try database.prepare(name, columns.insertStatement)
-        prepared[columns.type.id] = name
+        try database.prepare(name, statement)
+        prepared[statement] = name
+    }
+
+    private func writeReadings(_ columns: ReadingColumns) throws {
+        let stored = try database.execute(prepared[columns.insertStatement]!, columns.parameters).affected
+        guard stored > 0 else { return }
+        try database.query(
+            "UPDATE hub.sensor_type SET readings = readings + $2 WHERE id = $1", .int(columns.type.id), .int(stored))
+        var hours = BinaryArray(.int8)
+        for hour in columns.hours.sorted() { hours.append(hour) }
+        try database.query(
+            """
+            INSERT INTO hub.rollup_due (type_id, hour) SELECT $1, to_timestamp(h * 3600) FROM unnest($2::int8[]) AS u (h)
+            ON CONFLICT DO NOTHING
+            """, .int(columns.type.id), .array(hours))
     }
 
     /// The batch without the types whose rows are refused.
     private func withoutRefused(_ batch: IngestBatch) throws -> IngestBatch {
         var rest = batch
-        for columns in batch.columns.values {
+        for columns in batch.columns where columns.count > 0 {
             do {
                 try database.transaction {
                     try database.query(columns.insertStatement, columns.parameters)
@@ -77,7 +140,7 @@ final class IngestStore {
                 continue
             } catch let error as PostgresError where error.isRefusalOfRows {
                 rest.refuse(
-                    type: columns.type.id, reason: "the database refused it: \(error)", topics: topics,
+                    columns, reason: "the database refused it: \(error)", topics: topics,
                     receivedAt: microsecondsSince1970())
             }
         }
@@ -88,23 +151,25 @@ final class IngestStore {
     private struct Probe: Error {}
 
     private func writeLatest(_ batch: IngestBatch) throws {
-        guard !batch.latest.isEmpty else { return }
-        var sensors = BinaryArray(.int4), times = BinaryArray(.float8), received = BinaryArray(.float8)
+        var sensors = BinaryArray(.int4), times = BinaryArray(.timestamptz), received = BinaryArray(.timestamptz)
         var boots = BinaryArray(.int8), sequences = BinaryArray(.int8), values = BinaryArray(.text)
         // In the order of the key, so that two writers never wait for each other in a circle.
-        for (sensor, latest) in batch.latest.sorted(by: { $0.key < $1.key }) {
+        for (sensor, part) in batch.sensors.sorted(by: { $0.key < $1.key }) {
+            guard let latest = part.latest else { continue }
             sensors.append(sensor)
-            times.append(Double(latest.key.time) / 1e6)
-            received.append(Double(latest.receivedAt) / 1e6)
+            times.append(latest.key.time - ReadingColumns.postgresEpoch)
+            received.append(latest.receivedAt - ReadingColumns.postgresEpoch)
             boots.append(latest.key.boot)
             sequences.append(latest.key.sequence)
-            values.append(latest.value)
+            values.append(batch.value(of: latest, parser: parser))
         }
+        guard sensors.count > 0 else { return }
         try database.query(
             """
             INSERT INTO hub.latest AS l (sensor_id, event_time, received_at, boot, seq, value)
-            SELECT s, to_timestamp(t), to_timestamp(r), b, q, v::jsonb
-            FROM unnest($1::int4[], $2::float8[], $3::float8[], $4::int8[], $5::int8[], $6::text[]) AS u (s, t, r, b, q, v)
+            SELECT s, t, r, b, q, v::jsonb
+            FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $4::int8[], $5::int8[], $6::text[])
+                AS u (s, t, r, b, q, v)
             WHERE EXISTS (SELECT FROM hub.sensor WHERE id = s AND removed_at IS NULL)
             ON CONFLICT (sensor_id) DO UPDATE SET event_time = EXCLUDED.event_time, received_at = EXCLUDED.received_at,
                 boot = EXCLUDED.boot, seq = EXCLUDED.seq, value = EXCLUDED.value
@@ -113,30 +178,45 @@ final class IngestStore {
             .array(sensors), .array(times), .array(received), .array(boots), .array(sequences), .array(values))
     }
 
-    private func writeProgress(_ batch: IngestBatch) throws {
-        guard !batch.progress.isEmpty else { return }
-        var sensors = BinaryArray(.int4), boots = BinaryArray(.int8), sequences = BinaryArray(.int8)
-        for (sensor, progress) in batch.progress.sorted(by: { $0.key < $1.key }) {
-            sensors.append(sensor)
-            boots.append(progress.boot)
-            sequences.append(progress.sequence)
-        }
+    /// Moves readings that were stamped with a wrong clock to their right time, and remembers the offset for repeats.
+    private func write(_ correction: ClockCorrection, of entry: IngestCatalog.Entry) throws {
+        let parameters: [Parameter] = [
+            .int(entry.sensorID), .int(correction.boot), .int(correction.sequences.lowerBound),
+            .int(correction.sequences.upperBound), .double(Double(correction.offset) / 1e6),
+        ]
         try database.query(
             """
-            INSERT INTO hub.progress AS p (sensor_id, boot, seq)
-            SELECT s, b, q FROM unnest($1::int4[], $2::int8[], $3::int8[]) AS u (s, b, q)
-            WHERE EXISTS (SELECT FROM hub.sensor WHERE id = s AND removed_at IS NULL)
-            ON CONFLICT (sensor_id) DO UPDATE SET boot = EXCLUDED.boot, seq = EXCLUDED.seq
-            WHERE (EXCLUDED.boot, EXCLUDED.seq) > (p.boot, p.seq)
-            """, .array(sensors), .array(boots), .array(sequences))
+            INSERT INTO hub.clock_correction (sensor_id, boot, first_seq, last_seq, offset_us)
+            VALUES ($1, $2, $3, $4, $5) ON CONFLICT (sensor_id, boot, first_seq) DO NOTHING
+            """, Array(parameters.prefix(4)) + [.int(correction.offset)])
+        try database.query(
+            """
+            WITH moved AS (
+                UPDATE readings.\(quotedIdentifier(entry.type.table))
+                SET event_time = event_time + make_interval(secs => $5), clock = 'corrected'
+                WHERE instance_id = $1 AND boot = $2 AND seq BETWEEN $3 AND $4 AND clock = 'uncertain'
+                RETURNING event_time)
+            INSERT INTO hub.rollup_due (type_id, hour)
+            SELECT DISTINCT \(entry.type.id), date_trunc('hour', event_time) FROM moved ON CONFLICT DO NOTHING
+            """, parameters)
+        try database.query(
+            """
+            UPDATE hub.latest SET event_time = event_time + make_interval(secs => $5)
+            WHERE sensor_id = $1 AND boot = $2 AND seq BETWEEN $3 AND $4
+            """, parameters)
     }
 
     private func writeDeadLetters(_ batch: IngestBatch) throws {
+        if !batch.replayed.isEmpty {
+            var numbers = BinaryArray(.int8)
+            for number in batch.replayed { numbers.append(number) }
+            try database.query("DELETE FROM hub.dead_letter WHERE id = ANY ($1::int8[])", .array(numbers))
+        }
         guard !batch.deadLetters.isEmpty else { return }
-        var times = BinaryArray(.float8), topics = BinaryArray(.text), fields = BinaryArray(.text)
+        var times = BinaryArray(.timestamptz), topics = BinaryArray(.text), fields = BinaryArray(.text)
         var reasons = BinaryArray(.text), payloads = BinaryArray(.bytea)
         for letter in batch.deadLetters {
-            times.append(Double(letter.receivedAt) / 1e6)
+            times.append(letter.receivedAt - ReadingColumns.postgresEpoch)
             topics.append(letter.topic.utf8)
             // The name of a field that nobody knows came from outside, NUL perhaps included.
             fields.append(letter.fault.field.replacing("\0", with: "").utf8)
@@ -146,8 +226,7 @@ final class IngestStore {
         try database.query(
             """
             INSERT INTO hub.dead_letter (received_at, topic, field, reason, payload)
-            SELECT to_timestamp(t), c, f, r, p
-            FROM unnest($1::float8[], $2::text[], $3::text[], $4::text[], $5::bytea[]) AS u (t, c, f, r, p)
+            SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::bytea[])
             """, .array(times), .array(topics), .array(fields), .array(reasons), .array(payloads))
     }
 }

@@ -1,0 +1,117 @@
+"""A load of readings that costs the machine as little as can be: packets made beforehand, sent over plain sockets.
+
+Publishing goes through no MQTT library on purpose: on two cores the publisher would take what is to be measured.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from typing import Iterator, Optional, Sequence
+
+# The packet ids that one connection uses in turn; far more than are ever unacknowledged.
+_IDS = 60_000
+
+
+@dataclass(frozen=True)
+class Load:
+    """Which readings are published: two fields and a string, about 85 bytes each."""
+
+    instances: Sequence[str]
+    count: int
+    """How many readings in all, evenly over the instances."""
+    per_message: int = 1
+    boot: int = 1
+    hub: str = "main"
+
+    def messages(self) -> Iterator[tuple[str, bytes]]:
+        """Topic and payload, the instances in turn, their numbers counting up from 1."""
+        now = time.time_ns() // 1000
+        rounds = self.count // (len(self.instances) * self.per_message)
+        for turn in range(rounds):
+            first = turn * self.per_message + 1
+            for index, instance in enumerate(self.instances):
+                readings = [
+                    '{"t":%d,"boot":%d,"seq":%d,"v":{"temperature":%.2f,"humidity":%.1f,"state":"ok"}}'
+                    % (now + seq * 1000, self.boot, seq, 20 + seq % 100 / 10, 40 + index % 50)
+                    for seq in range(first, first + self.per_message)
+                ]
+                body = readings[0] if self.per_message == 1 else f"[{','.join(readings)}]"
+                yield f"sensorhub/{self.hub}/sensors/{instance}/data", body.encode()
+
+
+def _length(number: int) -> bytes:
+    out = bytearray()
+    while True:
+        number, digit = divmod(number, 128)
+        out.append(digit | (128 if number else 0))
+        if not number:
+            return bytes(out)
+
+
+def _text(value: str) -> bytes:
+    data = value.encode()
+    return struct.pack(">H", len(data)) + data
+
+
+class Publisher:
+    """One connection, MQTT 3.1.1, QoS 1."""
+
+    def __init__(self, port: int, user: str, password: str, client_id: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        body = _text("MQTT") + bytes([4, 0xC2]) + struct.pack(">H", 600) + _text(client_id) + _text(user) + _text(password)
+        self._socket.sendall(b"\x10" + _length(len(body)) + body)
+        answer = self._socket.recv(4)
+        if answer[3:] != b"\0":
+            raise RuntimeError(f"the broker refused the publisher: {answer!r}")
+        self._packets: list[bytes] = []
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def prepare(self, messages: Iterator[tuple[str, bytes]]) -> int:
+        """Makes the packets; returns how many."""
+        self._packets = []
+        for number, (topic, payload) in enumerate(messages):
+            body = _text(topic) + struct.pack(">H", number % _IDS + 1) + payload
+            self._packets.append(b"\x32" + _length(len(body)) + body)
+        return len(self._packets)
+
+    def publish(self, rate: Optional[float] = None, window: int = 4_000, timeout: float = 300) -> float:
+        """Sends all packets, at most `window` of them unacknowledged, and returns the seconds until the last PUBACK.
+
+        With `rate` it sends so many a second, evenly.
+        """
+        packets, sent, acknowledged, partial = self._packets, 0, 0, 0
+        pending = memoryview(b"")
+        self._socket.setblocking(False)
+        selector = selectors.DefaultSelector()
+        selector.register(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        start = time.perf_counter()
+        while acknowledged < len(packets):
+            if not pending and sent < len(packets):
+                allowed = min(len(packets), acknowledged + window, sent + 500)
+                if rate:
+                    allowed = min(allowed, int((time.perf_counter() - start) * rate) + 1)
+                if allowed > sent:
+                    pending = memoryview(b"".join(packets[sent:allowed]))
+                    sent = allowed
+            selector.modify(self._socket, selectors.EVENT_READ | (selectors.EVENT_WRITE if pending else 0))
+            for _, events in selector.select(0.001 if rate else 0.1):
+                if events & selectors.EVENT_READ:
+                    data = self._socket.recv(1 << 18)
+                    if not data:
+                        raise RuntimeError("the broker closed the publisher's connection")
+                    # Every PUBACK of MQTT 3.1.1 has four bytes.
+                    acknowledged, partial = acknowledged + (partial + len(data)) // 4, (partial + len(data)) % 4
+                if events & selectors.EVENT_WRITE and pending:
+                    pending = pending[self._socket.send(pending):]
+            if time.perf_counter() - start > timeout:
+                raise RuntimeError(f"only {acknowledged} of {len(packets)} messages were taken in {timeout} s")
+        selector.close()
+        self._socket.setblocking(True)
+        return time.perf_counter() - start

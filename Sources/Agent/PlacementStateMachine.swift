@@ -1,0 +1,84 @@
+import HubModel
+
+/// What becomes of the programs of a node when a new plan comes. Plans and ends go in, actions come out.
+struct PlacementStateMachine {
+    enum Action: Equatable {
+        case start(PlannedProgram)
+        /// What the broker knows of its password now.
+        case tellCredential(ProgramID, String?)
+        /// `ended` is to be called when it is gone.
+        case end(ProgramID, reason: String)
+        /// The plan names it, but not in a way that it could be run.
+        case refuse(ProgramID, reason: String)
+        /// It is none of this node's any more.
+        case forget(ProgramID)
+    }
+
+    /// What the plan wants of a program.
+    private enum Wish {
+        case nothing
+        case run(PlannedProgram)
+        case refusal(String)
+    }
+
+    private enum State {
+        case placed(PlannedProgram.Work)
+        /// Its successor has to wait until it is gone.
+        case ending(then: Wish)
+        case refused(String)
+    }
+
+    private var states: [ProgramID: State] = [:]
+
+    mutating func follow(_ plan: Plan) -> [Action] {
+        var wishes: [ProgramID: Wish] = [:]
+        for planned in plan.programs { wishes[planned.program] = .run(planned) }
+        for (program, reason) in plan.refused { wishes[program] = .refusal(reason) }
+        return Set(states.keys).union(wishes.keys).sorted { "\($0)" < "\($1)" }
+            .flatMap { change($0, to: wishes[$0] ?? .nothing) }
+    }
+
+    /// A program that `.end` was for is gone.
+    mutating func ended(_ program: ProgramID) -> [Action] {
+        guard case .ending(let wish)? = states.removeValue(forKey: program) else { return [] }
+        return begin(program, wish)
+    }
+
+    private mutating func change(_ program: ProgramID, to wish: Wish) -> [Action] {
+        switch (states[program], wish) {
+        case (nil, _), (.refused, _):
+            return begin(program, wish)
+        case (.ending, _):
+            states[program] = .ending(then: wish)
+            return []
+        case (.placed(let work), .run(let planned)) where planned.work == work:
+            return [.tellCredential(program, planned.credential)]
+        case (.placed, _):
+            states[program] = .ending(then: wish)
+            return [.end(program, reason: Self.reason(wish))]
+        }
+    }
+
+    private static func reason(_ wish: Wish) -> String {
+        switch wish {
+        case .nothing: "it is not in the plan"
+        case .run: "its plan has changed"
+        case .refusal: "its plan is not valid"
+        }
+    }
+
+    private mutating func begin(_ program: ProgramID, _ wish: Wish) -> [Action] {
+        switch wish {
+        case .nothing:
+            states[program] = nil
+            return [.forget(program)]
+        case .run(let planned):
+            states[program] = .placed(planned.work)
+            return [.start(planned)]
+        case .refusal(let reason):
+            if case .refused(reason)? = states[program] { return [] }
+            states[program] = .refused(reason)
+            return [.refuse(program, reason: reason)]
+        }
+    }
+}

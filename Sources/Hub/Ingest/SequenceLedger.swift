@@ -1,0 +1,120 @@
+import HubModel
+
+/// What a batch says of the numbers of one sensor's readings, in the order of arrival.
+struct SequenceNotes {
+    enum Note: Hashable {
+        /// These have come.
+        case came(boot: Int64, ClosedRange<Int64>)
+        /// The driver took these and has given them up.
+        case lost(boot: Int64, ClosedRange<Int64>)
+        /// This boot's last number; 0 for none.
+        case ended(boot: Int64, at: Int64)
+    }
+
+    private(set) var notes: [Note] = []
+
+    /// Nearly always the next number of the same boot, which only makes the last note longer.
+    mutating func came(boot: Int64, _ sequence: Int64) {
+        if case .came(boot, let range) = notes.last, range.upperBound &+ 1 == sequence {
+            notes[notes.count - 1] = .came(boot: boot, range.lowerBound...sequence)
+        } else {
+            notes.append(.came(boot: boot, sequence...sequence))
+        }
+    }
+
+    mutating func add(_ note: Note) { notes.append(note) }
+}
+
+/// Watches the numbers of one sensor's readings: which have come, and which were left out. A value without I/O: it is told
+/// what came, and says what is to be written into the ledger of gaps.
+struct SequenceLedger {
+    /// What is to be written, in this order.
+    struct Changes {
+        struct Range: Hashable {
+            let boot: Int64
+            let bounds: ClosedRange<Int64>
+        }
+
+        /// The highest number of a boot.
+        var progress: [Int64: Int64] = [:]
+        /// Numbers that were left out.
+        var gaps: [Range] = []
+        /// Numbers that come after higher ones: repeats, or late ones that fill gaps.
+        var late: [Range] = []
+        /// Numbers that the driver has given up.
+        var lost: [Range] = []
+
+        var isEmpty: Bool { progress.isEmpty && gaps.isEmpty && late.isEmpty && lost.isEmpty }
+    }
+
+    /// How many boots of a sensor are remembered.
+    private static let keptBoots = 8
+
+    /// The highest number of each boot.
+    private var highest: [Int64: Int64] = [:]
+    /// True while the database has gaps of this sensor that are not closed.
+    var hasOpenGaps = false
+
+    init() {}
+
+    /// - Parameter progress: the highest number of each boot, as the database has it.
+    init(progress: [Int64: Int64], hasOpenGaps: Bool) {
+        highest = progress
+        self.hasOpenGaps = hasOpenGaps
+    }
+
+    /// The newest boot and its highest number; nil before the first reading.
+    var furthest: (boot: Int64, sequence: Int64)? {
+        highest.max { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    /// Takes what a batch says.
+    mutating func take(_ notes: SequenceNotes) -> Changes {
+        var changes = Changes()
+        for note in notes.notes {
+            switch note {
+            case .came(let boot, let range):
+                advance(boot, to: range, &changes, late: true)
+            case .lost(let boot, let range):
+                // What was never noticed as missing is a gap now, which is then closed as lost.
+                if let known = highest[boot] ?? unknownBoot(boot), range.upperBound > known {
+                    advance(boot, to: range.upperBound + 1...range.upperBound + 1, &changes, late: false)
+                }
+                changes.lost.append(.init(boot: boot, bounds: range))
+            case .ended(let boot, let last):
+                if let known = highest[boot] ?? unknownBoot(boot), last > known {
+                    advance(boot, to: last + 1...last + 1, &changes, late: false)
+                }
+            }
+        }
+        if !changes.gaps.isEmpty { hasOpenGaps = true }
+        if !hasOpenGaps { changes.late = [] }
+        return changes
+    }
+
+    /// 0 for a boot that is newer than all others: it begins at 1. Nil for one so old that it is forgotten.
+    private func unknownBoot(_ boot: Int64) -> Int64? {
+        highest.keys.allSatisfy { $0 < boot } || highest.count < Self.keptBoots ? 0 : nil
+    }
+
+    /// - Parameter late: false where `range` is one past what is known to be left out, and has not come itself.
+    private mutating func advance(
+        _ boot: Int64, to range: ClosedRange<Int64>, _ changes: inout Changes, late: Bool
+    ) {
+        guard let known = highest[boot] ?? unknownBoot(boot) else {
+            changes.late.append(.init(boot: boot, bounds: range))
+            return
+        }
+        if range.lowerBound > known + 1 {
+            changes.gaps.append(.init(boot: boot, bounds: known + 1...range.lowerBound - 1))
+        }
+        if late, range.lowerBound <= known {
+            changes.late.append(.init(boot: boot, bounds: range.lowerBound...min(range.upperBound, known)))
+        }
+        let reached = late ? range.upperBound : range.lowerBound - 1
+        guard reached > known else { return }
+        highest[boot] = reached
+        changes.progress[boot] = reached
+        if highest.count > Self.keptBoots, let oldest = highest.keys.min() { highest[oldest] = nil }
+    }
+}

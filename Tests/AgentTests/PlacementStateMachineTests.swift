@@ -1,0 +1,61 @@
+import HubModel
+import Testing
+
+@testable import Agent
+
+private func program(_ id: String) -> ProgramID { ProgramID(.algorithm, Identifier(id)!) }
+
+private func planned(_ id: String, script: String = "main.py", credential: String? = nil) -> PlannedProgram {
+    PlannedProgram(
+        program: program(id), credential: credential,
+        work: .algorithm(
+            app: Identifier("bus")!, sha256: "", script: script, language: .python, requirements: []))
+}
+
+private func plan(_ programs: PlannedProgram..., refused: [(ProgramID, String)] = []) -> Plan {
+    Plan(programs: programs, refused: refused)
+}
+
+@Test func programsComeAndGo() {
+    var machine = PlacementStateMachine()
+    #expect(machine.follow(plan(planned("b"), planned("a"))) == [.start(planned("a")), .start(planned("b"))])
+    #expect(
+        machine.follow(plan(planned("a", credential: "x"), planned("b"))) == [
+            .tellCredential(program("a"), "x"), .tellCredential(program("b"), nil),
+        ])
+    #expect(
+        machine.follow(plan(planned("b"))) == [
+            .end(program("a"), reason: "it is not in the plan"), .tellCredential(program("b"), nil),
+        ])
+    #expect(machine.ended(program("a")) == [.forget(program("a"))])
+    #expect(machine.ended(program("a")) == [])
+    #expect(machine.ended(program("b")) == [])
+}
+
+@Test func aSuccessorWaitsForTheEnd() {
+    var machine = PlacementStateMachine()
+    _ = machine.follow(plan(planned("a")))
+    #expect(machine.follow(plan(planned("a", script: "2.py"))) == [.end(program("a"), reason: "its plan has changed")])
+    // Only the last wish counts.
+    #expect(machine.follow(plan()) == [])
+    #expect(machine.follow(plan(planned("a", script: "3.py"))) == [])
+    #expect(machine.ended(program("a")) == [.start(planned("a", script: "3.py"))])
+    #expect(machine.follow(plan()) == [.end(program("a"), reason: "it is not in the plan")])
+    #expect(machine.follow(plan(planned("a", script: "3.py"))) == [])
+    #expect(machine.ended(program("a")) == [.start(planned("a", script: "3.py"))])
+}
+
+@Test func whatIsRefused() {
+    var machine = PlacementStateMachine()
+    let refusal = plan(refused: [(program("a"), "no type")])
+    #expect(machine.follow(refusal) == [.refuse(program("a"), reason: "no type")])
+    // Said once.
+    #expect(machine.follow(refusal) == [])
+    #expect(
+        machine.follow(plan(refused: [(program("a"), "no driver")])) == [.refuse(program("a"), reason: "no driver")])
+    #expect(machine.follow(plan(planned("a"))) == [.start(planned("a"))])
+    #expect(machine.follow(refusal) == [.end(program("a"), reason: "its plan is not valid")])
+    #expect(machine.ended(program("a")) == [.refuse(program("a"), reason: "no type")])
+    #expect(machine.follow(plan()) == [.forget(program("a"))])
+    #expect(machine.follow(plan()) == [])
+}
