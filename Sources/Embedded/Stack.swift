@@ -123,6 +123,7 @@ public actor Stack {
                     "advertised": .array(broker.advertised.map { .string($0) }),
                 ],
                 "database": .string(postgres.target(role: PrivatePostgres.owner)),
+                "storage": ["folder": .string(data.postgres)],
             ] as JSON).text(indented: true) + "\n", mode: 0o600)
         try makeFolder(data.agent, mode: 0o700)
         try writeFile(

@@ -15,10 +15,16 @@ public struct HubConfiguration: Sendable {
     public var database: String
     /// The text of schema.sql, applied at the start.
     public var schema: String
+    /// mosquitto's `max_queued_messages`: beyond it the broker throws messages away.
+    public var brokerQueueLimit: Int64
+    /// A folder on the database's disk, and how many bytes are to stay free there: with less, no readings are stored, so
+    /// that the hub can still be controlled. Nil where the hub does not see that disk.
+    public var reserve: (folder: String, bytes: UInt64)?
 
     public init(
         hub: Identifier, broker: BrokerAddress, brokerPassword: String, accessFiles: BrokerAccessFiles?,
-        advertised: [BrokerAddress], database: String, schema: String
+        advertised: [BrokerAddress], database: String, schema: String, brokerQueueLimit: Int64 = 500_000,
+        reserve: (folder: String, bytes: UInt64)? = nil
     ) {
         self.hub = hub
         self.broker = broker
@@ -27,6 +33,8 @@ public struct HubConfiguration: Sendable {
         self.advertised = advertised
         self.database = database
         self.schema = schema
+        self.brokerQueueLimit = brokerQueueLimit
+        self.reserve = reserve
     }
 }
 

@@ -23,6 +23,13 @@ final class HubCore {
     /// Output lines stored since a program's old ones were last removed.
     var linesSinceTrim: [ProgramID: Int] = [:]
 
+    /// Reasons of the incidents that are open, and those that the database does not have as they are.
+    var openIncidents: [IncidentKey: String] = [:]
+    var unwrittenIncidents: Set<IncidentKey> = []
+    /// How many messages the broker has thrown away, as it last said.
+    var droppedMessages: Int64?
+    let replay: ReplayQueue
+
     /// What waits for the end of a round: rights first, then messages, so that nobody is told of a right before the
     /// broker knows it.
     private var outbox: [OutgoingMessage] = []
@@ -31,8 +38,10 @@ final class HubCore {
 
     /// - Throws: `PostgresError` and what the database's contents make impossible.
     init(
-        _ configuration: HubConfiguration, database: Connection, catalog: IngestCatalog, logger: Logger
+        _ configuration: HubConfiguration, database: Connection, catalog: IngestCatalog, replay: ReplayQueue,
+        logger: Logger
     ) throws {
+        self.replay = replay
         self.configuration = configuration
         self.database = database
         self.catalog = catalog
@@ -41,6 +50,9 @@ final class HubCore {
         startedAt = microsecondsSince1970()
         registry = try Registry(from: database)
         instances = try AlgorithmInstance.active(in: database)
+        for row in try database.query("SELECT kind, subject, reason FROM hub.incident WHERE closed_at IS NULL") {
+            openIncidents[IncidentKey(kind: row.text("kind"), subject: row.text("subject"))] = row.text("reason")
+        }
         try database.query("UPDATE hub.node SET status = 'offline', since = now() WHERE status = 'online'")
         publishCatalog()
         try makePartitions()
@@ -94,7 +106,7 @@ final class HubCore {
 
     /// Handles one message that is not a reading.
     func handle(_ message: Message) {
-        guard let parts = topics.parts(of: message.topic) else { return }
+        guard let parts = topics.parts(of: message.topic) else { return handleBrokerFigure(message) }
         do {
             switch (parts.first, parts.count) {
             case ("rpc", 3): answer(message, service: String(parts[1]), method: String(parts[2]))
@@ -136,9 +148,9 @@ final class HubCore {
             do {
                 return try route(request)
             } catch let error as PostgresError where error.isUnavailable {
-                // The database came back between two requests: the connection is what is old, not the request.
+                // A database that restarts is back in a moment; nobody need be told.
                 outbox.removeSubrange(waiting...)
-                try reconnect()
+                try reconnect(within: .seconds(6))
                 return try route(request)
             }
         } catch {
@@ -151,12 +163,35 @@ final class HubCore {
     }
 
     /// Connects to the database again, and reads from it what is held in memory.
-    func reconnect() throws {
-        try database.reset()
+    func reconnect(within duration: Duration = .zero) throws {
+        let deadline = ContinuousClock.now + duration
+        while true {
+            do {
+                try database.reset()
+                break
+            } catch {
+                guard error.isUnavailable, ContinuousClock.now < deadline else { throw error }
+                usleep(100_000)
+            }
+        }
+        // The lock went with the old connection.
+        guard try Self.lead(configuration.hub, in: database) else { throw LeadershipLost() }
         registry = try Registry(from: database)
         instances = try AlgorithmInstance.active(in: database)
         publishCatalog()
     }
+
+    /// Tries to become the hub that leads; false while another one does.
+    static func lead(_ hub: Identifier, in database: Connection) throws(PostgresError) -> Bool {
+        try database.query(
+            "SELECT pg_try_advisory_lock(hashtext('sensorhub leader'), hashtext($1)) AS leads", .text(hub.text)
+        )[0].bool("leads")
+    }
+}
+
+/// Another hub has taken over while the database was away.
+struct LeadershipLost: Error, CustomStringConvertible {
+    var description: String { "another hub leads now" }
 }
 
 /// The time now, in microseconds since 1970.

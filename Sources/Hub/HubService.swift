@@ -28,22 +28,24 @@ public final class HubService: Sendable {
         guard try lead(database) else { return }
         try BrokerAccess.enroll(.hub(configuration.hub), password: configuration.brokerPassword, in: database)
         let catalog = IngestCatalog()
-        let core = try HubCore(configuration, database: database, catalog: catalog, logger: logger)
+        let replay = ReplayQueue()
+        let core = try HubCore(configuration, database: database, catalog: catalog, replay: replay, logger: logger)
         if let files = configuration.accessFiles {
             try BrokerAccess.writeFiles(files, hub: configuration.hub, from: database)
         }
-        let ingest = Ingest(configuration, catalog: catalog, logger: logger)
+        let ingest = Ingest(configuration, catalog: catalog, replay: replay, logger: logger)
         let reading = startThread { ingest.run() }
         let client = makeClient()
         client.start()
         logger.info("hub \(configuration.hub) is up", metadata: ["broker": "\(configuration.broker)"])
-        serve(core, client: client, ingest: ingest)
+        let outcome = Result { try serve(core, client: client, ingest: ingest) }
         ingest.stop()
         pthread_join(reading, nil)
         tellCommitted(ingest, client)
         publish([OutgoingMessage(topic: topics.hubStatus, payload: status("offline"), isRetained: true)], client)
         client.stop()
         logger.info("hub \(configuration.hub) has stopped")
+        try outcome.get()
     }
 
     /// Ends `run`; from any thread.
@@ -70,10 +72,7 @@ public final class HubService: Sendable {
     private func lead(_ database: Connection) throws -> Bool {
         var hasWaited = false
         while !inbox.isStopping {
-            let isLeader = try database.query(
-                "SELECT pg_try_advisory_lock(hashtext('sensorhub leader'), hashtext($1)) AS leads",
-                .text(configuration.hub.text))[0].bool("leads")
-            if isLeader { return true }
+            if try HubCore.lead(configuration.hub, in: database) { return true }
             if !hasWaited { logger.notice("another hub leads; standing by") }
             hasWaited = true
             inbox.wait(.milliseconds(500))
@@ -91,7 +90,7 @@ public final class HubService: Sendable {
         let client = Client(configuration) { inbox.put($0) }
         client.subscribe(
             topics.requests, topics.node("+", .status), topics.node("+", .report), topics.sensor("+", .status),
-            topics.sensor("+", .log), topics.algorithm("+", .log))
+            topics.sensor("+", .log), topics.algorithm("+", .log), Topics.droppedMessages, Topics.queuedMessages)
         return client
     }
 
@@ -103,17 +102,19 @@ public final class HubService: Sendable {
 
     // MARK: Work
 
-    private func serve(_ core: HubCore, client: Client, ingest: Ingest) {
-        var lastPartitions = ContinuousClock.now
+    /// - Throws: `LeadershipLost`
+    private func serve(_ core: HubCore, client: Client, ingest: Ingest) throws {
+        var housekeeping = Timer(every: .seconds(3_600)), rollups = Timer(every: .seconds(30))
+        var isOnline = false
         while !inbox.isStopping {
             // Several changes at a time: all that waits is handled before the rights are written once.
             for event in inbox.take(waitingAtMost: .milliseconds(200)) {
                 switch event {
                 case .connected:
                     logger.info("connected to the broker")
-                    publish([OutgoingMessage(topic: topics.hubStatus, payload: status("online"), isRetained: true)], client)
                     publish(core.instances.values.map(core.bindingMessage), client)
                 case .disconnected(let error):
+                    isOnline = false
                     logger.warning("no connection to the broker: \(error)")
                 case .message(let message):
                     core.handle(message)
@@ -121,19 +122,55 @@ public final class HubService: Sendable {
                     if let error { logger.error("the broker refused a message of the hub: \(error)") }
                 }
             }
+            // Said when readings are listened to, and again whenever the broker had forgotten that: drivers then send
+            // again what the broker may have lost.
+            if ingest.takeHasSubscribed() || (!isOnline && client.isConnected) {
+                isOnline = client.isConnected && ingest.failure == nil
+                if isOnline {
+                    publish([OutgoingMessage(
+                        topic: topics.hubStatus, payload: status("online"), isRetained: true)], client)
+                }
+            }
+            core.watch(ingest)
             do {
                 publish(try core.finishRound(), client)
-                if ContinuousClock.now - lastPartitions > .seconds(3_600) {
-                    lastPartitions = .now
-                    try core.makePartitions()
-                }
+                core.writeIncidents()
+                if housekeeping.isDue() { try core.keepHouse() }
+                if rollups.isDue(), try core.rollUp() { rollups.hasten() }
+            } catch let error as LeadershipLost {
+                throw error
             } catch {
                 logger.error("\(error)")
                 inbox.wait(.milliseconds(500))
-                do { try core.reconnect() } catch { logger.warning("waiting for the database: \(error)") }
+                do {
+                    try core.reconnect()
+                } catch let error as LeadershipLost {
+                    throw error
+                } catch {
+                    logger.warning("waiting for the database: \(error)")
+                }
             }
             tellCommitted(ingest, client)
         }
+    }
+
+    /// Says when something is due that is done from time to time.
+    private struct Timer {
+        let period: Duration
+        private var next: ContinuousClock.Instant
+
+        init(every period: Duration) {
+            self.period = period
+            next = .now + period
+        }
+
+        mutating func isDue() -> Bool {
+            guard ContinuousClock.now >= next else { return false }
+            next = .now + period
+            return true
+        }
+
+        mutating func hasten() { next = .now }
     }
 
     private func publish(_ messages: [OutgoingMessage], _ client: Client) {

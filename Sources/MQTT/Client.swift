@@ -90,13 +90,19 @@ public final class Client: Sendable {
 
     // MARK: The thread
 
+    /// A connection that has lasted so long ends the back-off.
+    private static let goodConnection = Duration.seconds(10)
+
     private var isStopping: Bool { state.withLock { $0.isStopping } }
 
     private func run() {
         var backoff = Backoff(first: .milliseconds(100), cap: .seconds(10))
         while !isStopping {
-            let reason = serve { backoff.reset() }
+            var connectedAt: Instant?
+            let reason = serve { connectedAt = .now }
             guard !isStopping else { break }
+            // One that was lost right away is no success: what loses it may do so again.
+            if let connectedAt, Instant.now - connectedAt >= Self.goodConnection { backoff.reset() }
             state.withLock { $0.isConnected = false }
             handler(.disconnected(reason))
             wait(backoff.next())
@@ -145,16 +151,16 @@ public final class Client: Sendable {
     /// Writes what is queued, then the farewell.
     private func finish() throws(MQTTError) {
         if isConnected { mosquitto.disconnect() }
-        let deadline = ContinuousClock.now + .seconds(1)
-        while mosquitto.socket >= 0, mosquitto.wantsWrite, ContinuousClock.now < deadline {
+        let deadline = Instant.now + .seconds(1)
+        while mosquitto.socket >= 0, mosquitto.wantsWrite, Instant.now < deadline {
             try step(timeoutMilliseconds: 50)
         }
     }
 
     /// Waits, but not beyond `stop`.
     private func wait(_ duration: Duration) {
-        let deadline = ContinuousClock.now + duration
-        while !isStopping, ContinuousClock.now < deadline { wake.wait(deadline - .now) }
+        let deadline = Instant.now + duration
+        while !isStopping, Instant.now < deadline { wake.wait(deadline - Instant.now) }
     }
 }
 

@@ -26,6 +26,7 @@ public final class DeferredAckClient {
     private let mosquitto: Mosquitto
     private let filters: [String]
     private var isConnected = false
+    private var isNewSession = false
     private var refusal: MQTTError?
     private var lastKeepAlive = ContinuousClock.now
     private var handler: ((BorrowedMessage) -> Void)?
@@ -41,7 +42,9 @@ public final class DeferredAckClient {
 
     /// Connects and waits for the broker's answer, 10 seconds at most. What was read and not acknowledged before comes
     /// again, and is handed over as soon as it comes, before anything is acknowledged.
-    public func connect(_ handler: (BorrowedMessage) -> Void) throws(MQTTError) {
+    ///
+    /// - Returns: true where the broker had no session of this client: what was published before is not coming.
+    public func connect(_ handler: (BorrowedMessage) -> Void) throws(MQTTError) -> Bool {
         isConnected = false
         refusal = nil
         try mosquitto.connect()
@@ -57,6 +60,7 @@ public final class DeferredAckClient {
             if let refusal { throw refusal }
             guard ContinuousClock.now < deadline else { throw MQTTError(.timeout, "the broker does not answer") }
         }
+        return isNewSession
     }
 
     /// Reads until nothing is left or `limit` messages have come.
@@ -111,6 +115,7 @@ extension DeferredAckClient: MosquittoDelegate {
     func didConnect(error: MQTTError?, sessionPresent: Bool) {
         refusal = error
         isConnected = error == nil
+        isNewSession = !sessionPresent
         guard isConnected, !sessionPresent else { return }
         // A new session: nothing can be unacknowledged, so writing is safe.
         for filter in filters {

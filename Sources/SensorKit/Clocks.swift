@@ -10,40 +10,9 @@ public struct WallClock: Sendable {
     }
 
     public static let system = WallClock {
-        let time = timespec.now(CLOCK_REALTIME)
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
-    }
-}
-
-/// A moment on the clock that nobody sets (CLOCK_MONOTONIC). The standard library's `ContinuousClock` would bring the
-/// concurrency runtime into each driver's memory.
-public struct Instant: Sendable, Hashable, Comparable {
-    public let nanoseconds: Int64
-
-    public init(nanoseconds: Int64) {
-        self.nanoseconds = nanoseconds
-    }
-
-    public static var now: Instant {
-        let time = timespec.now(CLOCK_MONOTONIC)
-        return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
-    }
-
-    public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
-
-    public static func + (instant: Instant, duration: Duration) -> Instant {
-        Instant(nanoseconds: instant.nanoseconds + duration.nanoseconds)
-    }
-
-    public static func - (left: Instant, right: Instant) -> Duration {
-        .nanoseconds(left.nanoseconds - right.nanoseconds)
-    }
-}
-
-extension Duration {
-    /// The whole nanoseconds; good for 292 years.
-    var nanoseconds: Int64 {
-        components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
     }
 }
 
@@ -52,12 +21,4 @@ public func pause(_ duration: Duration) {
     let end = (Instant.now + max(.zero, duration)).nanoseconds
     var time = timespec(tv_sec: Int(end / 1_000_000_000), tv_nsec: Int(end % 1_000_000_000))
     while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
-}
-
-extension timespec {
-    fileprivate static func now(_ clock: clockid_t) -> timespec {
-        var time = timespec()
-        clock_gettime(clock, &time)
-        return time
-    }
 }

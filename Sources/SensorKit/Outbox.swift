@@ -1,18 +1,13 @@
-/// Keeps each reading until the hub says that it is committed, and says what is to be sent when.
+/// Knows by number which readings the hub may still need, and says what is to be sent when.
 ///
-/// A state machine without I/O: the uplink tells it what happened and sends what `next` returns.
+/// A state machine without I/O: the uplink tells it what happened, and sends what `next` returns.
 ///
 /// Whenever readings may have got lost on the way, a new round begins: everything that is not committed is sent again,
-/// in order, several readings in a message and with pauses, for all drivers of a broker do so at the same moment. The
-/// hub knows a repeat by its time and `seq`.
+/// in order, several readings in a message and with pauses, for all drivers of a broker do so at the same moment. What
+/// gets lost within a round the hub notices by the numbers, and names as missing. The hub knows a repeat by its time and
+/// number.
 struct Outbox {
     struct Limits {
-        /// Beyond these, the oldest readings are dropped.
-        var readings = 10_000
-        var bytes = 2 << 20
-        /// In one message.
-        var readingsInMessage = 200
-        var bytesInMessage = 32 << 10
         /// Messages that the broker has not yet acknowledged. Well below mosquitto's `max_inflight_messages` of 20,
         /// beyond which libmosquitto would begin a queue of its own.
         var messagesInFlight = 10
@@ -20,16 +15,15 @@ struct Outbox {
         var pace = Duration.microseconds(250)
         /// After the broker has refused a message.
         var pauseAfterRefusal = Duration.seconds(10)
-    }
-
-    /// Readings that go into one message.
-    struct Batch: Hashable {
-        let payload: [UInt8]
-        let seqs: ClosedRange<Int64>
+        /// Between two answers to what the hub misses: the first one takes a while to arrive.
+        var pauseBetweenAnswers = Duration.seconds(2)
     }
 
     enum Step: Hashable {
-        case send(Batch)
+        /// Readings of one boot that follow one another: as many of the first ones as fit into a message.
+        case send(Span)
+        /// The hub misses these of our readings, and we have them no more.
+        case giveUp([Span])
         case wait(until: Instant)
         /// Nothing to do before the next event.
         case idle
@@ -40,71 +34,84 @@ struct Outbox {
         case up(Round)
     }
 
-    /// What was sent, from the first reading that is not committed.
+    /// What was sent since what is not committed was last begun with.
     private struct Round {
-        /// The first reading that has not been sent.
-        var next: Int64
+        /// What lies before has been sent.
+        var next = Position.zero
         /// The last reading that was there when the round began: up to it we are catching up.
-        let backlogEnd: Int64
+        let backlogEnd: Position
         var notBefore: Instant?
+        /// What was sent already, and is missing.
+        var again = SpanSet()
+        /// What is missing for good.
+        var givenUp: [Span] = []
         /// Messages without the broker's acknowledgement, by libmosquitto's ids.
         var inFlight: Set<Int32> = []
     }
 
     private let limits: Limits
-    private var readings = ReadingQueue()
     private var link = Link.down
-    /// The last reading that was ever sent under `boot`.
-    private var lastSent: Int64 = 0
-    /// The last reading that was sent before the present round. Messages of earlier rounds can still arrive, from the
-    /// broker's queue or because libmosquitto by itself sends again what was in flight when a connection was lost. So a
-    /// mark up to here may be due to such a straggler, and does not tell that the readings before it have arrived.
-    private var sentInEarlierRounds: Int64 = 0
+    /// Readings that are kept and not committed.
+    private(set) var kept: SpanSet
+    /// What the hub misses and has not been answered yet.
+    private var missing = SpanSet()
+    /// Not to be answered before.
+    private var answerAt = Instant(nanoseconds: .min)
 
-    /// Grows with each start of the driver. May still change until `isSettled`.
-    private(set) var boot: Int64
-    /// False until it is known that `boot` is above that of the readings that the hub has.
+    /// The boots that numbers were given under, with the last one of each, oldest first; the last one is the present.
+    private(set) var boots: [Position]
+    /// The last reading that was ever sent.
+    private(set) var lastSent = Position.zero
+    /// False until it is known that the present boot is above that of the readings that the hub has.
     private(set) var isSettled = false
 
-    init(boot: Int64, limits: Limits = Limits()) {
-        self.boot = boot
+    /// - Parameters:
+    ///   - boot: of this start, above all of `boots`.
+    ///   - boots: of earlier starts, with their last numbers, oldest first.
+    ///   - kept: readings that an earlier start has left.
+    init(boot: Int64, after boots: [Position] = [], kept: SpanSet = SpanSet(), limits: Limits = Limits()) {
+        self.boots = boots + [Position(boot: boot, seq: 0)]
+        self.kept = kept
         self.limits = limits
     }
 
-    /// How many readings are kept.
-    var count: Int { readings.count }
+    /// The present boot and its last number.
+    var last: Position { boots[boots.count - 1] }
 
     /// How many readings have not been sent in the present round.
     var unsentCount: Int {
-        guard case .up(let round) = link else { return readings.count }
-        return Int(max(0, readings.last - max(round.next, readings.first) + 1))
+        guard case .up(let round) = link else { return kept.count }
+        return kept.spans.compactMap { $0.from(round.next) }.reduce(0) { $0 + $1.count }
     }
+
+    /// The last reading of the boot before.
+    func end(before boot: Int64) -> Position? { boots.last { $0.boot < boot && $0.seq > 0 } }
 
     // MARK: Events
 
     /// A reading was taken.
     ///
-    /// - Parameters:
-    ///   - time: microseconds since 1970.
-    ///   - values: the fields as JSON text.
-    /// - Returns: how many readings had to be dropped to make room.
-    mutating func append(time: Int64, values: [UInt8]) -> Int {
-        readings.append(time: time, values: values)
-        var dropped = 0
-        while readings.count > limits.readings || readings.bytes > limits.bytes {
-            readings.removeFirst()
-            dropped += 1
-        }
-        return dropped
+    /// - Returns: its number.
+    mutating func take() -> Position {
+        let position = Position(boot: last.boot, seq: last.seq + 1)
+        boots[boots.count - 1] = position
+        kept.append(Span(boot: position.boot, seqs: position.seq...position.seq))
+        return position
     }
 
-    mutating func connected() {
-        beginRound()
+    /// Readings are not kept any more.
+    ///
+    /// - Returns: how many of them had not been committed.
+    mutating func dropped(_ spans: [Span]) -> Int {
+        let before = kept.count
+        for span in spans { kept.remove(span) }
+        forgetRepeats()
+        return before - kept.count
     }
 
-    mutating func disconnected() {
-        link = .down
-    }
+    mutating func connected() { beginRound() }
+
+    mutating func disconnected() { link = .down }
 
     /// The hub has come back. What was sent while it was away is in the broker's queue for it, but not if the broker
     /// has lost the queue with a crash, or if it was full.
@@ -112,27 +119,37 @@ struct Outbox {
         if case .up = link { beginRound() }
     }
 
-    /// The hub has nothing of this sensor, as far as one can tell: `boot` stands.
-    mutating func settle() {
-        isSettled = true
-    }
+    /// The hub has nothing of this sensor, as far as one can tell: the present boot stands.
+    mutating func settle() { isSettled = true }
 
     /// The hub told how far it is.
     ///
-    /// - Returns: true if `boot` had to change, because the hub has readings with this number or a higher one that do
-    ///   not come from here: the clock was set back, or two drivers run for one sensor. What is kept is then sent
-    ///   (again) under the new number. Each reading keeps its `seq`, by which the hub knows those that it has already.
+    /// - Returns: true if a new boot was begun, because the hub has readings with the present one or a higher one that
+    ///   do not come from here: the clock was set back, or two drivers run for one sensor. What was taken before stays
+    ///   under its number.
     mutating func committed(_ mark: Mark) -> Bool {
-        let isForeign = mark.boot > boot || (mark.boot == boot && (!isSettled || mark.seq > readings.last))
+        let isForeign =
+            mark.position.boot > last.boot
+            || (mark.position.boot == last.boot && (!isSettled || mark.position.seq > last.seq))
         isSettled = true
         guard !isForeign else {
-            boot = mark.boot + 1
-            lastSent = 0
-            if case .up = link { beginRound() }
+            boots.append(Position(boot: mark.position.boot + 1, seq: 0))
+            boots.removeFirst(max(0, boots.count - BootFile.keptBoots))
             return true
         }
-        if mark.boot == boot, mark.seq > sentInEarlierRounds { readings.removeThrough(mark.seq) }
+        guard isOwn(mark.position.boot) else { return false }
+        // How far an earlier boot went the hub learns with the first reading of the next one. Where that is missing, it
+        // cannot know what else is.
+        let known = mark.missing.spans.last { $0.seqs.lowerBound <= 1 }?.boot ?? 0
+        let begin = Position(boot: known, seq: 0)
+        if begin <= mark.reached { kept.remove(begin...mark.reached, except: mark.missing) }
+        missing = mark.missing
+        forgetRepeats()
         return false
+    }
+
+    private func isOwn(_ boot: Int64) -> Bool {
+        boots.contains { $0.boot == boot } || kept.spans.contains { $0.boot == boot }
     }
 
     /// The broker has taken a message.
@@ -150,30 +167,66 @@ struct Outbox {
         return true
     }
 
-    /// A batch from `next` is on its way.
-    mutating func sent(_ batch: Batch, id: Int32, at now: Instant) {
-        lastSent = max(lastSent, batch.seqs.upperBound)
+    /// A message with the first readings of what `next` said is on its way.
+    mutating func sent(_ span: Span, id: Int32, at now: Instant) {
+        lastSent = max(lastSent, span.last)
         let pace = limits.pace
         change { round in
             round.inFlight.insert(id)
-            round.next = batch.seqs.upperBound + 1
-            let isCatchingUp = batch.seqs.lowerBound <= round.backlogEnd
-            round.notBefore = isCatchingUp ? now + pace * batch.seqs.count : nil
+            if span.first < round.next {
+                round.again.remove(span)
+            } else {
+                round.next = Position(boot: span.boot, seq: span.last.seq + 1)
+            }
+            round.notBefore = span.first <= round.backlogEnd || !round.again.isEmpty ? now + pace * span.count : nil
+        }
+    }
+
+    /// The hub is being told what is given up.
+    mutating func gaveUp(id: Int32) {
+        change { round in
+            round.inFlight.insert(id)
+            round.givenUp = []
         }
     }
 
     // MARK: What to do
 
-    func next(at now: Instant) -> Step {
-        guard isSettled, case .up(let round) = link, unsentCount > 0, round.inFlight.count < limits.messagesInFlight
-        else { return .idle }
+    mutating func next(at now: Instant) -> Step {
+        guard isSettled, case .up = link else { return .idle }
+        if now >= answerAt { answer(at: now) }
+        guard case .up(let round) = link, round.inFlight.count < limits.messagesInFlight else { return .idle }
         if let notBefore = round.notBefore, now < notBefore { return .wait(until: notBefore) }
-        return .send(batch(from: max(round.next, readings.first)))
+        if !round.givenUp.isEmpty { return .giveUp(round.givenUp) }
+        if let span = round.again.spans.first ?? kept.next(from: round.next) { return .send(span) }
+        return missing.isEmpty ? .idle : .wait(until: answerAt)
+    }
+
+    /// Sees what can be done about what the hub misses.
+    private mutating func answer(at now: Instant) {
+        guard !missing.isEmpty else { return }
+        let last = last
+        change { round in
+            // What is missing and has yet to be sent comes anyway.
+            for span in missing.spans {
+                for part in kept.parts(of: span) where part.first < round.next { round.again.append(part) }
+            }
+        }
+        var gone = missing
+        for span in kept.spans { gone.remove(span) }
+        let givenUp = gone.spans.compactMap { isOwn($0.boot) ? $0.through(last) : nil }
+        change { round in round.givenUp = givenUp }
+        missing = SpanSet()
+        answerAt = now + limits.pauseBetweenAnswers
     }
 
     private mutating func beginRound(notBefore: Instant? = nil) {
-        sentInEarlierRounds = lastSent
-        link = .up(Round(next: readings.first, backlogEnd: readings.last, notBefore: notBefore))
+        link = .up(Round(backlogEnd: kept.last ?? .zero, notBefore: notBefore))
+    }
+
+    private mutating func forgetRepeats() {
+        let kept = kept
+        change { round in if !round.again.isEmpty { round.again.formIntersection(kept) } }
     }
 
     private mutating func change(_ body: (inout Round) -> Void) {
@@ -182,25 +235,5 @@ struct Outbox {
         link = .down
         body(&round)
         link = .up(round)
-    }
-
-    /// One reading as an object, several as an array.
-    private func batch(from first: Int64) -> Batch {
-        var payload: [UInt8] = []
-        var last = first
-        for seq in first...min(readings.last, first + Int64(limits.readingsInMessage) - 1) {
-            let reading = readings[seq]
-            if seq > first, payload.count + reading.values.count > limits.bytesInMessage { break }
-            if seq > first { payload.append(UInt8(ascii: ",")) }
-            payload.append(contentsOf: #"{"t":\#(reading.time),"boot":\#(boot),"seq":\#(seq),"v":"#.utf8)
-            payload.append(contentsOf: reading.values)
-            payload.append(UInt8(ascii: "}"))
-            last = seq
-        }
-        if last > first {
-            payload.insert(UInt8(ascii: "["), at: 0)
-            payload.append(UInt8(ascii: "]"))
-        }
-        return Batch(payload: payload, seqs: first...last)
     }
 }

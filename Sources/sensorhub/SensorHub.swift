@@ -16,7 +16,7 @@ struct SensorHub: AsyncParsableCommand {
                 name: "Run",
                 subcommands: [Up.self, HubCommand.self, AgentCommand.self, EnrollCommand.self, DoctorCommand.self]),
             CommandGroup(name: "Sensors", subcommands: [
-                TypesCommand.self, SensorsCommand.self, ReadingsCommand.self, ControlCommand.self,
+                TypesCommand.self, SensorsCommand.self, ReadingsCommand.self, ControlCommand.self, DeadLettersCommand.self,
             ]),
             CommandGroup(name: "Apps", subcommands: [
                 AppsCommand.self, DeployCommand.self, ProgramsCommand.self, StopCommand.self, LogsCommand.self,

@@ -69,6 +69,15 @@ struct ServiceConfiguration {
         return address
     }
 
+    func number(_ key: String, default standard: Int64) throws -> Int64 {
+        guard let number = reader.int(forKey: ConfigKey(key)) else {
+            guard optional(key) == nil else { throw CommandError("'\(key)' is '\(optional(key)!)', which is no number") }
+            return standard
+        }
+        guard number >= 0 else { throw CommandError("'\(key)' is \(number), which is less than nothing") }
+        return Int64(number)
+    }
+
     /// The files of the broker's users and rights, where the hub is to keep them.
     func accessFiles() throws -> BrokerAccessFiles? {
         switch (optional("broker.passwordFile"), optional("broker.aclFile")) {

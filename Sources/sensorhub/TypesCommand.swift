@@ -4,13 +4,13 @@ import SimdJSON
 struct TypesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "types", abstract: "Sensor types: what the readings of a kind of sensor look like.",
-        subcommands: [Register.self, List.self, Show.self])
+        subcommands: [Register.self, List.self, Show.self, Retention.self])
 
     struct Register: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Register the types of a file.",
-            discussion: "The file is as sensorTypeRegistration.json in Examples/. A type that is registered already and is "
-                + "the same is left as it is.")
+            discussion: "The file is as sensorTypeRegistration.json in Examples/. A type that is registered already may gain "
+                + "fields, and change its control functions.")
 
         @Argument(help: "The file.", completion: .file(extensions: ["json"]))
         var file: String
@@ -58,9 +58,30 @@ struct TypesCommand: AsyncParsableCommand {
                     print("function    \(function.plain("name"))(\(parameters.joined(separator: ", ")))")
                 }
                 print("sensors     \(type.plain("sensors"))")
-                print("readings    \(type.plain("readings"))")
+                print("readings    \(type.plain("readings")), kept \(type.plain("keep"))")
                 print("table       \(type.plain("table")), with names: \(type.plain("view"))")
                 print("registered  \(type.plain("registered_at"))")
+            }
+        }
+    }
+}
+
+extension TypesCommand {
+    struct Retention: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Say how long the readings of a type are kept.",
+            discussion: "Older readings are removed week by week; their hourly figures stay.")
+        @Argument(help: "The type's name.") var name: String
+        @Argument(help: "12h, 30d, 8w, 2y or forever.") var keep: String
+        @OptionGroup var options: HubOptions
+
+        func run() async throws {
+            let reply = try await options.connect().reply(
+                to: "types", "retention", ["name": .string(name), "keep": .string(keep)])
+            try options.show(reply) { reply in
+                let removed = reply["removed"]?.array ?? []
+                print("\(name): readings are kept \(keep == "forever" ? "forever" : "for \(reply.plain("keep"))")"
+                    + (removed.isEmpty ? "" : "; removed now: \(removed.count) weeks"))
             }
         }
     }
@@ -80,7 +101,7 @@ func registerItems(of file: String, service: String, _ options: HubOptions) asyn
         let name = result.plain("name")
         switch result["status"]?.int {
         case 201: print("\(name): registered\(topics(of: result))")
-        case 200: print("\(name): registered already")
+        case 200: print("\(name): registered already\(result["changed"] == true ? ", changed" : "")")
         default: note("\(file): \(result.plain("error"))")
         }
     }

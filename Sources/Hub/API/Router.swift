@@ -10,6 +10,7 @@ extension HubCore {
         case ("types", "register"): return try registerTypes(parameters)
         case ("types", "list"): return try listTypes(parameters)
         case ("types", "show"): return try showType(parameters)
+        case ("types", "retention"): return try setRetention(parameters)
         case ("sensors", "register"): return try registerSensors(parameters)
         case ("sensors", "list"): return try listSensors(parameters)
         case ("sensors", "show"): return try showSensor(parameters)
@@ -23,11 +24,15 @@ extension HubCore {
         case ("programs", "stop"): return try stopInstance(parameters)
         case ("logs", "get"): return try getLog(parameters)
         case ("readings", "get"): return try getReadings(parameters)
+        case ("dead_letters", "list"): return try listDeadLetters(parameters)
+        case ("dead_letters", "replay"): return try replayDeadLetters(parameters)
+        case ("dead_letters", "drop"): return try dropDeadLetters(parameters)
         default:
             let known = [
-                "hub/status", "types/register", "types/list", "types/show", "sensors/register", "sensors/list",
+                "hub/status", "types/register", "types/list", "types/show", "types/retention", "sensors/register", "sensors/list",
                 "sensors/show", "sensors/remove", "sensors/credentials", "apps/install", "apps/list", "apps/delete",
                 "deployments/deploy", "programs/list", "programs/stop", "logs/get", "readings/get",
+                "dead_letters/list", "dead_letters/replay", "dead_letters/drop",
             ]
             let name = "\(request.service)/\(request.method)"
             throw Refusal(.notFound, "there is no request '\(name.prefix(80))'\(didYouMean(name, among: known))")

@@ -17,11 +17,9 @@ extension HubCore {
         do {
             let type = try SensorType(item)
             if let known = registry.types[type.name] {
-                guard known.type == type else {
-                    throw Refusal(
-                        .conflict, "\(prefix(item))type '\(type.name)' is already registered with other fields or functions")
-                }
+                if known.type != type { try evolve(known, into: type, item) }
                 result["status"] = 200
+                result["changed"] = .bool(known.type != type)
                 return result
             }
             let registered = try database.transaction {
@@ -36,6 +34,71 @@ extension HubCore {
             try add(error, to: &result)
         }
         return result
+    }
+
+    /// A registered type may gain fields, and change its company and control functions. What its readings have stays.
+    private func evolve(_ known: RegisteredType, into type: SensorType, _ item: DocumentReader) throws {
+        for field in known.type.fields {
+            guard let new = type.field(field.name) else {
+                throw Refusal(
+                    .conflict, "\(prefix(item))type '\(type.name)' is registered with a field '\(field.name)', which is missing here: "
+                        + "its readings would lose it; register another type instead")
+            }
+            guard new.type == field.type else {
+                throw Refusal(
+                    .conflict, "\(prefix(item))sensor_data_structure.\(field.name): is registered as \(field.type.rawValue), and cannot "
+                        + "become \(new.type.rawValue): its readings are stored so; register another type instead")
+            }
+        }
+        let added = type.fields.filter { known.type.field($0.name) == nil }
+        // New fields come last, as their columns do, whatever their place in the document.
+        let merged = SensorType(
+            name: type.name, company: type.company, fields: known.type.fields + added, functions: type.functions)
+        let registered = RegisteredType(id: known.id, type: merged, table: known.table)
+        try database.transaction {
+            try Registry.update(registered, adding: added, in: database)
+            try record("type.changed", type.name.text, ["added": added.json, "functions": type.functions.json])
+        }
+        registry.add(registered)
+        publishCatalog()
+        // Drivers and algorithms are told of a type with their plan and their binding.
+        for sensor in registry.sensors.values where sensor.type == type.name { changePlan(of: sensor.node) }
+        for instance in instances.values where instance.positions.contains(where: { $0.sensorType == type.name }) {
+            publish(bindingMessage(of: instance))
+        }
+    }
+
+    /// `types/retention`: how long the readings of a type are kept.
+    func setRetention(_ parameters: DocumentReader) throws -> Reply {
+        try parameters.allowOnly(["name", "keep"])
+        let name = try parameters.required("name").string()
+        guard let type = registry.type(named: name) else { throw unknownType(name) }
+        let keep = try parameters.required("keep")
+        let retention = try Retention(keep)
+        try database.transaction {
+            try database.query(
+                "UPDATE hub.sensor_type SET retention = make_interval(hours => $2) WHERE id = $1",
+                .int(type.id), .int(retention.hours))
+            try record("type.retention", name, ["keep": keep.value])
+        }
+        return Reply(["name": .string(name), "keep": .string(retention.text), "removed": .array(try removeExpired())])
+    }
+
+    /// Drops the partitions whose readings are older than their types keep them; returns their names.
+    private func removeExpired() throws -> [JSON] {
+        try database.query("SELECT hub.remove_expired() AS name").map { .string($0.text("name")) }
+    }
+
+    /// What is to be done from time to time: partitions ahead, expired readings, rollups.
+    func keepHouse() throws {
+        try makePartitions()
+        let removed = try removeExpired()
+        if !removed.isEmpty { try record("readings.expired", "", ["partitions": .array(removed)]) }
+    }
+
+    /// Rolls up some of the hours that are due; true if there may be more.
+    func rollUp() throws -> Bool {
+        try database.query("SELECT hub.roll_up(8) AS done")[0].int("done") == 8
     }
 
     /// `types/list`
@@ -59,7 +122,7 @@ extension HubCore {
     private func types(named name: String?) throws -> [JSON] {
         let rows = try database.query(
             """
-            SELECT t.name, t.registered_at, t.readings,
+            SELECT t.name, t.registered_at, t.readings, extract(epoch FROM t.retention)::bigint / 3600 AS keep,
                    (SELECT count(*) FROM hub.sensor s WHERE s.type_id = t.id AND s.removed_at IS NULL) AS sensors
             FROM hub.sensor_type t WHERE $1::text IS NULL OR t.name = $1 ORDER BY t.name
             """, .text(name))
@@ -69,6 +132,7 @@ extension HubCore {
             }
             object["sensors"] = .int(row.int("sensors"))
             object["readings"] = .int(row.int("readings"))
+            object["keep"] = .string(Retention(hours: row.optional("keep").flatMap { Int64($0) }).text)
             object["table"] = .string("readings.\(known.table)")
             object["view"] = .string("report.\(known.table)")
             object["registered_at"] = .string(row.text("registered_at"))

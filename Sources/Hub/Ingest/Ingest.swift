@@ -17,13 +17,40 @@ final class Ingest: Sendable {
     private let catalog: IngestCatalog
     private let logger: Logger
     private let isStopping = Atomic(false)
+    private let replay: ReplayQueue
+    private let state = Mutex(State())
+
+    /// Why readings are not stored, and since when.
+    struct Failure: Sendable {
+        let since: ContinuousClock.Instant
+        var reason: String
+    }
+
+    private struct State {
+        /// As long as readings have never been listened to, they are not stored either.
+        var failure: Failure? = Failure(since: .now, reason: "not connected yet")
+        var hasSubscribed = false
+    }
+
     /// How far each sensor's readings have come since this was last taken.
     private let committed = Mutex<[Identifier: Committed]>([:])
 
-    init(_ configuration: HubConfiguration, catalog: IngestCatalog, logger: Logger) {
+    init(_ configuration: HubConfiguration, catalog: IngestCatalog, replay: ReplayQueue, logger: Logger) {
         self.configuration = configuration
         self.catalog = catalog
+        self.replay = replay
         self.logger = logger
+    }
+
+    /// Nil while readings are stored.
+    var failure: Failure? { state.withLock { $0.failure } }
+
+    /// True once after each time that readings began to be listened to anew: what was published before may be lost.
+    func takeHasSubscribed() -> Bool {
+        state.withLock { state in
+            defer { state.hasSubscribed = false }
+            return state.hasSubscribed
+        }
     }
 
     /// What drivers have not been told yet.
@@ -40,17 +67,29 @@ final class Ingest: Sendable {
 
     /// Runs until `stop`.
     func run() {
-        var backoff = Backoff(first: .milliseconds(100), cap: .seconds(5))
+        var backoff = Backoff(first: .milliseconds(50), cap: .seconds(2))
         var session: Session?
         while goesOn {
             do {
-                if session == nil { session = try Session(configuration, catalog: catalog, logger: logger) }
-                try session!.serve(while: { goesOn }) { sensors in
+                if session == nil {
+                    session = try Session(configuration, catalog: catalog, replay: replay, logger: logger)
+                }
+                try session!.serve(while: { goesOn }) { isNewSubscription in
                     backoff.reset()
+                    state.withLock { state in
+                        state.failure = nil
+                        if isNewSubscription { state.hasSubscribed = true }
+                    }
+                } committed: { sensors in
                     committed.withLock { $0.merge(sensors) { _, new in new } }
                 }
             } catch {
-                logger.warning("ingest pauses: \(error)")
+                let isNew = state.withLock { state in
+                    let reason = "\(error)"
+                    defer { state.failure = Failure(since: state.failure?.since ?? .now, reason: reason) }
+                    return state.failure?.reason != reason
+                }
+                if isNew { logger.warning("ingest pauses: \(error)") }
                 sleep(backoff.next())
             }
         }
@@ -67,6 +106,8 @@ final class Ingest: Sendable {
         private let store: IngestStore
         private let topics: Topics
         private let catalog: IngestCatalog
+        private let replay: ReplayQueue
+        private let reserve: (folder: String, bytes: UInt64)?
         private let parser = ReadingParser()
         private var catalogVersion = 0
         private var entries: [Identifier: IngestCatalog.Entry] = [:]
@@ -79,7 +120,11 @@ final class Ingest: Sendable {
         private let dataPrefix: [UInt8]
         private let dataSuffix = Array("/data".utf8)
 
-        init(_ configuration: HubConfiguration, catalog: IngestCatalog, logger: Logger) throws {
+        init(
+            _ configuration: HubConfiguration, catalog: IngestCatalog, replay: ReplayQueue, logger: Logger
+        ) throws {
+            self.replay = replay
+            reserve = configuration.reserve
             topics = Topics(hub: configuration.hub)
             self.catalog = catalog
             store = IngestStore(try Connection(configuration.database), topics: topics, logger: logger)
@@ -92,25 +137,36 @@ final class Ingest: Sendable {
                 filters: [topics.sensor("+", .data)])
         }
 
-        func serve(while goesOn: () -> Bool, committed: ([Identifier: Committed]) -> Void) throws {
+        /// Works until something fails.
+        ///
+        /// - Parameters:
+        ///   - started: called when readings are listened to; true where the broker had no session of ours.
+        ///   - committed: called after each commit.
+        func serve(
+            while goesOn: () -> Bool, started: (Bool) -> Void, committed: ([Identifier: Committed]) -> Void
+        ) throws {
             if isDatabaseSuspect {
                 try store.reconnect()
                 isDatabaseSuspect = false
             }
+            try checkReserve()
             ledgers = try store.ledgers()
             corrections = try store.corrections()
             batch = IngestBatch()
-            try broker.connect(take)
+            started(try broker.connect(take))
             while goesOn() {
                 if let entries = catalog.entries(ifNewerThan: &catalogVersion) { self.entries = entries }
+                try takeDeadLetters()
                 var messages = 0
                 while messages < Ingest.maximumMessages, batch.bytes < Ingest.maximumBytes {
                     let count = try broker.read(
-                        limit: min(256, Ingest.maximumMessages - messages), waitMilliseconds: messages == 0 ? 200 : 0, take)
+                        limit: min(256, Ingest.maximumMessages - messages),
+                        waitMilliseconds: messages == 0 && batch.isEmpty ? 200 : 0, take)
                     messages += count
                     if count == 0 { break }
                 }
                 if !batch.isEmpty {
+                    try checkReserve()
                     do {
                         committed(try commit())
                     } catch {
@@ -119,6 +175,33 @@ final class Ingest: Sendable {
                     }
                 }
                 try broker.acknowledge()
+            }
+        }
+
+        /// - Throws: `DiskReserveError` when the disk is nearly full.
+        private func checkReserve() throws {
+            guard let reserve else { return }
+            var disk = statvfs()
+            guard statvfs(reserve.folder, &disk) == 0 else { return }
+            let free = UInt64(disk.f_bavail) * UInt64(disk.f_frsize)
+            if free < reserve.bytes { throw DiskReserveError(folder: reserve.folder, free: free, reserve: reserve.bytes) }
+        }
+
+        /// Takes up dead letters that a person wants to be tried again.
+        private func takeDeadLetters() throws {
+            let numbers = replay.take(atMost: 500)
+            guard !numbers.isEmpty else { return }
+            let letters: [(number: Int64, letter: IngestBatch.DeadLetter)]
+            do {
+                letters = try store.deadLetters(numbers)
+            } catch {
+                replay.add(numbers)
+                isDatabaseSuspect = true
+                throw error
+            }
+            for (number, letter) in letters {
+                letter.payload.withUnsafeBytes { take($0, topic: letter.topic, receivedAt: letter.receivedAt) }
+                batch.replayed.append(number)
             }
         }
 
@@ -151,20 +234,37 @@ final class Ingest: Sendable {
         }
 
         private func take(_ message: DeferredAckClient.BorrowedMessage) {
-            let now = microsecondsSince1970()
             // The subscription lets through nothing but sensors/+/data.
             let name = message.topic.dropFirst(dataPrefix.count).dropLast(dataSuffix.count)
-            guard let sensor = Identifier(String(decoding: name, as: UTF8.self)), let entry = entry(for: sensor) else {
-                batch.addDeadLetter(
-                    Array(message.payload), topic: String(decoding: message.topic, as: UTF8.self), ReadingFault(field: "", reason: "no such sensor is registered"),
-                    receivedAt: now)
-                return
+            let now = microsecondsSince1970()
+            if let sensor = Identifier(String(decoding: name, as: UTF8.self)), let entry = entry(for: sensor) {
+                take(message.payload, from: entry, receivedAt: now)
+            } else {
+                refuse(message.payload, topic: String(decoding: message.topic, as: UTF8.self), receivedAt: now)
             }
+        }
+
+        private func take(_ payload: UnsafeRawBufferPointer, topic: String, receivedAt: Int64) {
+            let name = topic.utf8.dropFirst(dataPrefix.count).dropLast(dataSuffix.count)
+            if let sensor = Identifier(String(decoding: name, as: UTF8.self)), let entry = entry(for: sensor) {
+                take(payload, from: entry, receivedAt: receivedAt)
+            } else {
+                refuse(payload, topic: topic, receivedAt: receivedAt)
+            }
+        }
+
+        private func take(_ payload: UnsafeRawBufferPointer, from entry: IngestCatalog.Entry, receivedAt: Int64) {
             batch.add(
-                message.payload, from: entry, topics: topics, receivedAt: now, parser: parser, nextSequence: &nextSequence
+                payload, from: entry, topics: topics, receivedAt: receivedAt, parser: parser, nextSequence: &nextSequence
             ) { key in
                 corrections[entry.sensorID]?.first { $0.boot == key.boot && $0.sequences.contains(key.sequence) }?.offset
             }
+        }
+
+        private func refuse(_ payload: UnsafeRawBufferPointer, topic: String, receivedAt: Int64) {
+            batch.addDeadLetter(
+                Array(payload), topic: topic, ReadingFault(field: "", reason: "no such sensor is registered"),
+                receivedAt: receivedAt)
         }
 
         /// A sensor that is not known may have been registered since the batch began.
@@ -173,5 +273,16 @@ final class Ingest: Sendable {
             if let newer = catalog.entries(ifNewerThan: &catalogVersion) { entries = newer }
             return entries[sensor]
         }
+    }
+}
+
+/// The disk that the database is on is so full that no readings are stored, so that there is room for everything else.
+struct DiskReserveError: Error, CustomStringConvertible {
+    let folder: String
+    let free: UInt64
+    let reserve: UInt64
+
+    var description: String {
+        "the disk of \(folder) has \(free >> 20) MiB left, and \(reserve >> 20) MiB are kept for the hub itself: make room"
     }
 }

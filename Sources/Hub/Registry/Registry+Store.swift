@@ -10,13 +10,26 @@ extension Registry {
             "INSERT INTO hub.sensor_type (name, company, table_name, functions) VALUES ($1, $2, $3, $4) RETURNING id",
             .text(type.name.text), .text(type.company), .text(table), .text(type.functions.json.text()))[0]
         let id = Int32(row.int("id"))
-        for (position, field) in type.fields.enumerated() {
+        try store(type.fields, from: 0, ofType: id, in: database)
+        return RegisteredType(id: id, type: type, table: table)
+    }
+
+    /// Stores what has changed of a type, and gives its table columns for the fields that it has gained. In a transaction
+    /// of the caller.
+    static func update(_ type: RegisteredType, adding added: [Field], in database: Connection) throws {
+        try database.query(
+            "UPDATE hub.sensor_type SET company = $2, functions = $3 WHERE id = $1",
+            .int(type.id), .text(type.type.company), .text(type.type.functions.json.text()))
+        try store(added, from: type.type.fields.count - added.count, ofType: type.id, in: database)
+    }
+
+    private static func store(_ fields: [Field], from position: Int, ofType id: Int32, in database: Connection) throws {
+        for (index, field) in fields.enumerated() {
             try database.query(
                 "INSERT INTO hub.sensor_field (type_id, position, name, type) VALUES ($1, $2, $3, $4)",
-                .int(id), .int(position), .text(field.name), .text(field.type.rawValue))
+                .int(id), .int(position + index), .text(field.name), .text(field.type.rawValue))
         }
         try database.query("SELECT hub.create_readings_table($1)", .int(id))
-        return RegisteredType(id: id, type: type, table: table)
     }
 
     /// Lower case and without '-', so that nobody has to quote it in psql; short enough for a partition's suffix, and
