@@ -6,13 +6,17 @@ PYTHON ?= /usr/bin/python3
 PREFIX ?= /usr/local
 # Options for `sensorhub up`: make run UP="--demo --listen 0.0.0.0:1883"
 UP     ?= --demo
+# Options for the chaos: make chaos CHAOS="--seed 7"
+CHAOS  ?=
+# How long the fuzzer goes on.
+SECONDS ?= 60
 
 release := $(SWIFT) build --scratch-path $(BUILD) --configuration release --static-swift-stdlib
 sources := Package.swift Sources Drivers Tests
 venv    := $(BUILD)/venv
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build install run test unit-tests python-tests integration-tests footprint tour format lint clean
+.PHONY: help bootstrap build install run test unit-tests python-tests integration-tests chaos chaos-short fuzz footprint bench tour format lint clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +37,7 @@ install: ## install what `make build` has built, below $(DESTDIR)$(PREFIX)
 run: build ## start hub, broker and database under one folder, with two example apps; Ctrl-C stops everything
 	$(BUILD)/release/sensorhub up $(UP)
 
-test: unit-tests python-tests integration-tests ## run all tests
+test: unit-tests python-tests integration-tests chaos-short ## run all tests
 
 unit-tests: bootstrap ## run the tests in Swift
 	$(SWIFT) build --scratch-path $(BUILD) --build-tests
@@ -45,8 +49,26 @@ python-tests: $(venv)/ready ## run the tests of the platform library for Python
 integration-tests: unit-tests $(venv)/ready ## run the tests of the whole hub, with real broker, database and drivers
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/pytest -q Tests/Integration
 
+chaos: build $(venv)/ready ## kill, freeze and starve a hub for minutes, a million readings; then malformed payloads, a million too
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(abspath $(venv))/bin/python Tests/Chaos/chaos.py $(CHAOS)
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(abspath $(venv))/bin/python Tests/Chaos/malformed.py
+
+chaos-short: unit-tests $(venv)/ready ## the same in two minutes, smaller
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/python Tests/Chaos/chaos.py \
+		--seconds 60 --drivers 5 --rate 50 --faults 20 --disk 768 $(CHAOS)
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/python Tests/Chaos/malformed.py --count 20000
+
+fuzz: bootstrap ## feed the payload parser what finds new ways through it: make fuzz SECONDS=60
+	Tests/Fuzz/build $(BUILD)/fuzz
+	mkdir -p $(BUILD)/fuzz/found
+	$(BUILD)/fuzz/fuzz-readings -max_total_time=$(SECONDS) -max_len=4096 -dict=Tests/Fuzz/words.dict \
+		-artifact_prefix=$(BUILD)/fuzz/ -print_final_stats=1 $(BUILD)/fuzz/found Tests/Fuzz/corpus
+
 footprint: build ## measure memory and start-up time of an idle hub
 	@scripts/footprint $(BUILD)/release
+
+bench: build $(venv)/ready ## measure rates and delays against the broker's, a script's and the database's own
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(venv)/bin/python Benchmarks/bench.py
 
 tour: build ## run the README's tour and write docs/tour.md
 	scripts/tour $(BUILD)/release >$(BUILD)/tour.md

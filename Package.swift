@@ -40,7 +40,7 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
 
-        .target(name: "SensorKit", dependencies: ["HubModel", "MQTT", "SimdJSON"]),
+        .target(name: "SensorKit", dependencies: ["CShims", "HubModel", "MQTT", "SimdJSON"]),
         .target(name: "PlatformLib", dependencies: ["HubModel", "MQTT"]),
         .target(
             name: "Drivers", dependencies: ["SensorKit"], path: "Drivers",
@@ -77,6 +77,8 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ]),
+        .executableTarget(
+            name: "platform-latency", dependencies: ["PlatformLib"], path: "Benchmarks/platform-latency"),
         .executableTarget(name: "sensor-driver", dependencies: ["Drivers", "SensorKit"]),
 
         .testTarget(
@@ -98,7 +100,8 @@ let package = Package(
         .testTarget(name: "HubModelTests", dependencies: ["HubModel", "SimdJSON"]),
         .testTarget(name: "HubTests", dependencies: ["Hub", "HubModel", "SimdJSON"]),
         .testTarget(name: "SimdJSONTests", dependencies: ["SimdJSON"]),
-        .testTarget(name: "SensorKitTests", dependencies: ["HubModel", "MQTT", "SensorKit"]),
+        .testTarget(
+            name: "SensorKitTests", dependencies: ["HubModel", "MQTT", "SensorKit", "TestSupport", "sensor-driver"]),
         .testTarget(name: "WatchTests", dependencies: ["Files", "HubModel", "TestSupport", "Watch"]),
     ]
         + drivers.map { driver in

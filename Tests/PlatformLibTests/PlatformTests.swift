@@ -66,7 +66,7 @@ private final class Peer: Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct PlatformTests {
+@Suite(.timeLimit(.minutes(5))) struct PlatformTests {
     private func withPlatform(_ body: (Platform, Peer) async throws -> Void) async throws {
         let broker = try TestBroker()
         try broker.start()

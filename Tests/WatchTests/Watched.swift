@@ -38,7 +38,7 @@ final class Watched: Sendable {
 
     /// Waits until something is so, 10 seconds at most.
     func wait(_ condition: (Watched) -> Bool, at location: SourceLocation = #_sourceLocation) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(120)
         while !condition(self) {
             try #require(
                 ContinuousClock.now < deadline, "it never came: \(states) \(lines(.stdout)) \(lines(.stderr))",
@@ -58,7 +58,7 @@ func shell(_ script: String, _ restart: RestartPolicy? = nil) -> ProgramSpecific
 }
 
 func waitUntilGone(_ pid: Int32, at location: SourceLocation = #_sourceLocation) async throws {
-    let deadline = ContinuousClock.now + .seconds(5)
+    let deadline = ContinuousClock.now + .seconds(120)
     while let process = ProcessStat(pid: pid), !process.isZombie {
         try #require(ContinuousClock.now < deadline, "process \(pid) is still there", sourceLocation: location)
         try await Task.sleep(for: .milliseconds(10))
