@@ -16,7 +16,8 @@ sources := Package.swift Sources Drivers Tests
 venv    := $(BUILD)/venv
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build install run test unit-tests python-tests integration-tests chaos chaos-short fuzz footprint bench tour format lint clean
+.PHONY: help bootstrap build install run test unit-tests python-tests integration-tests chaos chaos-short fuzz \
+	footprint bench tour format lint clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,7 +50,7 @@ python-tests: $(venv)/ready ## run the tests of the platform library for Python
 integration-tests: unit-tests $(venv)/ready ## run the tests of the whole hub, with real broker, database and drivers
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/pytest -q Tests/Integration
 
-chaos: build $(venv)/ready ## kill, freeze and starve a hub for minutes, a million readings; then malformed payloads, a million too
+chaos: build $(venv)/ready ## kill, freeze and starve a hub over a million readings; then a million malformed payloads
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(abspath $(venv))/bin/python Tests/Chaos/chaos.py $(CHAOS)
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(abspath $(venv))/bin/python Tests/Chaos/malformed.py
 

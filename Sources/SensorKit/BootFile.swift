@@ -1,7 +1,7 @@
 import Glibc
 
 /// What a sensor's driver remembers of its earlier starts, in the state directory: the numbers it has used, so that the
-/// next start uses higher ones even where the clock has gone back and the hub cannot be asked, and a time that has been.
+/// next start uses higher ones even where the clock has gone back and the hub cannot be asked; and a time that was.
 struct BootFile {
     struct Content: Hashable {
         /// The last reading of each boot, oldest boot first; number 0 where there was none.

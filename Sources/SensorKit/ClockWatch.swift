@@ -1,4 +1,4 @@
-import Glibc
+import CShims
 
 /// Watches whether the time of day can be believed. A machine without a clock that outlives power cuts starts somewhere
 /// in the past and is set right later; what was stamped before is then corrected by as much as the clock stepped.
@@ -64,7 +64,7 @@ struct ClockWatch {
     /// A reading was stamped at the time that was observed last.
     mutating func stamped(_ position: Position) {
         guard isUncertain else { return }
-        if let last = stretches.last, last.span.boot == position.boot, last.base.distance(to: base).magnitude <= Self.step {
+        if let last = stretches.last, last.span.boot == position.boot, (base - last.base).magnitude <= Self.step {
             stretches[stretches.count - 1].span = Span(
                 boot: position.boot, seqs: last.span.seqs.lowerBound...position.seq)
         } else {
@@ -77,8 +77,6 @@ struct ClockWatch {
 extension ClockWatch.Sample {
     /// - Parameter clock: says the time of day.
     static func now(_ clock: WallClock) -> Self {
-        var state = timex()
-        let isSynchronized = clock_adjtime(CLOCK_REALTIME, &state) >= 0 && state.status & STA_UNSYNC == 0
-        return Self(time: clock.now(), instant: .now, isSynchronized: isSynchronized)
+        Self(time: clock.now(), instant: .now, isSynchronized: sh_is_clock_synchronized() == 1)
     }
 }

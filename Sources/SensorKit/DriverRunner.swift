@@ -80,6 +80,7 @@ public final class DriverRunner {
 
     private func read() {
         isReadWanted = false
+        uplink.watchClock()
         let time = clock.now()
         do throws(SensorFault) {
             for measurement in try driver.read() {

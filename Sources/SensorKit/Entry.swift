@@ -105,7 +105,8 @@ extension Entry {
             guard let list = integers(2), list.allSatisfy(numbers.contains) else { return nil }
             self = .end(Position(boot: list[0], seq: list[1]))
         case .clock:
-            guard let list = integers(5), list[..<3].allSatisfy(numbers.contains), list[1] <= list[2] else { return nil }
+            guard let list = integers(5), list[..<3].allSatisfy(numbers.contains), list[1] <= list[2]
+            else { return nil }
             self = .clock(KeptCorrection(
                 span: Span(boot: list[0], seqs: list[1]...list[2]), sentThrough: list[3], offset: list[4]))
         }
@@ -114,6 +115,6 @@ extension Entry {
 
 extension [UInt8] {
     fileprivate mutating func append(integers: Int64...) {
-        for integer in integers { withUnsafeBytes(of: integer.littleEndian) { append(contentsOf: $0) } }
+        for integer in integers { Swift.withUnsafeBytes(of: integer.littleEndian) { append(contentsOf: $0) } }
     }
 }

@@ -1,5 +1,5 @@
-/// Keeps entries, in order, until the hub has them: in files, so that they outlive the driver, and in memory where there
-/// is no folder for files or none can be written.
+/// Keeps entries, in order, until the hub has them: in files, so that they outlive the driver, and in memory where
+/// there is no folder for files or none can be written.
 ///
 /// Files are only ever appended to, and removed as a whole. An entry is written without waiting for the disk: when the
 /// process is killed the kernel still has it, and only a power cut can take what is younger than about half a minute.
@@ -46,7 +46,8 @@ struct Journal {
         prefix = folder.map { "\($0)/\(instance).journal." }
         guard let folder, let prefix else { return }
         let begin = "\(instance).journal."
-        let numbers = File.names(in: folder).filter { $0.hasPrefix(begin) }.compactMap { Int64($0.dropFirst(begin.count)) }
+        let names = File.names(in: folder).filter { $0.hasPrefix(begin) }
+        let numbers = names.compactMap { Int64($0.dropFirst(begin.count)) }
         for number in numbers.sorted() where (1...Position.maximum).contains(number) {
             nextNumber = number + 1
             load("\(prefix)\(number)", number)
@@ -148,7 +149,7 @@ struct Journal {
 
     private mutating func failed(_ error: FileError, at now: Instant) {
         if retryAt == nil {
-            log.error("readings are kept in memory only, and lost with this process, until files can be written: \(error)")
+            log.error("until files can be written, readings are kept in memory and end with this process: \(error)")
         }
         retryAt = now + limits.pauseAfterError
     }
@@ -162,7 +163,8 @@ struct Journal {
         switch entry {
         case .reading(let reading):
             // Numbers only rise; a file that says otherwise was tampered with.
-            guard max(segments.last?.readings.last ?? .zero, segment.readings.last ?? .zero) < reading.position else { return }
+            let last = max(segments.last?.readings.last ?? .zero, segment.readings.last ?? .zero)
+            guard last < reading.position else { return }
             segment.readings.append(
                 Span(boot: reading.position.boot, seqs: reading.position.seq...reading.position.seq))
         case .clock(let correction):
@@ -229,7 +231,8 @@ struct Journal {
 
     /// What of these readings cannot be read, where the first of them cannot: all that is in the same segment.
     func unreadable(_ span: Span) -> Span {
-        segment(of: span)?.readings.parts(of: span).first ?? Span(boot: span.boot, seqs: span.first.seq...span.first.seq)
+        segment(of: span)?.readings.parts(of: span).first
+            ?? Span(boot: span.boot, seqs: span.first.seq...span.first.seq)
     }
 
     private func segment(of span: Span) -> Segment? {

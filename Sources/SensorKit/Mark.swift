@@ -1,4 +1,4 @@
-/// What the hub says of a sensor's readings: those up to a position are in the database, but for the ones that it misses.
+/// What the hub says of a sensor's readings: those up to a position are in the database, but for the ones it misses.
 struct Mark: Sendable, Hashable {
     /// The highest number in the database.
     let position: Position
@@ -22,8 +22,8 @@ struct Mark: Sendable, Hashable {
         return min(last, position)
     }
 
-    /// Reads what the hub has on the topic `committed`: `{"boot", "seq", "missing": [[boot, first, last], …]}`. There may
-    /// be one for each reading, so it is read in place.
+    /// Reads what the hub has on the topic `committed`: `{"boot", "seq", "missing": [[boot, first, last], …]}`. There
+    /// may be one for each reading, so it is read in place.
     ///
     /// - Throws: `JSONSyntaxError`, `ValidationError`.
     init(_ payload: [UInt8], with parser: JSONParser) throws {

@@ -4,8 +4,8 @@
 ///
 /// Whenever readings may have got lost on the way, a new round begins: everything that is not committed is sent again,
 /// in order, several readings in a message and with pauses, for all drivers of a broker do so at the same moment. What
-/// gets lost within a round the hub notices by the numbers, and names as missing. The hub knows a repeat by its time and
-/// number.
+/// gets lost within a round the hub notices by the numbers, and names as missing. The hub knows a repeat by its time
+/// and number.
 struct Outbox {
     struct Limits {
         /// Messages that the broker has not yet acknowledged. Well below mosquitto's `max_inflight_messages` of 20,
@@ -140,7 +140,7 @@ struct Outbox {
         guard isOwn(mark.position.boot) else { return false }
         // How far an earlier boot went the hub learns with the first reading of the next one. Where that is missing, it
         // cannot know what else is.
-        let known = mark.missing.spans.last { $0.seqs.lowerBound <= 1 }?.boot ?? 0
+        let known = mark.missing.spans.last { $0.seqs.lowerBound <= 1 && isOwn($0.boot) }?.boot ?? 0
         let begin = Position(boot: known, seq: 0)
         if begin <= mark.reached { kept.remove(begin...mark.reached, except: mark.missing) }
         missing = mark.missing
@@ -204,18 +204,18 @@ struct Outbox {
 
     /// Sees what can be done about what the hub misses.
     private mutating func answer(at now: Instant) {
-        guard !missing.isEmpty else { return }
-        let last = last
-        change { round in
-            // What is missing and has yet to be sent comes anyway.
-            for span in missing.spans {
-                for part in kept.parts(of: span) where part.first < round.next { round.again.append(part) }
-            }
-        }
+        guard !missing.isEmpty, case .up(let round) = link else { return }
+        // What has yet to be sent comes anyway.
+        let end = Position(boot: round.next.boot, seq: round.next.seq - 1)
+        let sent = missing.spans.compactMap { $0.through(end) }
+        let again = SpanSet(round.again.spans + sent.flatMap { kept.parts(of: $0) })
         var gone = missing
         for span in kept.spans { gone.remove(span) }
         let givenUp = gone.spans.compactMap { isOwn($0.boot) ? $0.through(last) : nil }
-        change { round in round.givenUp = givenUp }
+        change { round in
+            round.again = again
+            round.givenUp = givenUp
+        }
         missing = SpanSet()
         answerAt = now + limits.pauseBetweenAnswers
     }

@@ -1,3 +1,4 @@
+import Glibc
 import MQTT
 
 /// The way of one sensor's readings to the hub: the connection to the broker, and the outbox behind it. For one thread.
@@ -14,8 +15,16 @@ final class Uplink {
     private let client: Client
     private let broker: BrokerAddress
     private let bootFile: BootFile?
+    private let clock: WallClock
     private let parser = JSONParser(maximumBytes: 64 << 10)
     private var outbox: Outbox
+    private var journal: Journal
+    private var clockWatch: ClockWatch
+    /// The present is later, in microseconds since 1970.
+    private let earliest: Int64
+    /// To be told with the next reading.
+    private var notes: [Entry] = []
+    private var bootFileIsDue: Instant
     private var link = Link.connecting(lastReason: nil)
     private var dropped: Tally
     private var refusals: Tally
@@ -31,6 +40,8 @@ final class Uplink {
     /// A retained message comes right after the subscription; there is none for a sensor that is new.
     private static let patienceForCommitted = Duration.milliseconds(500)
     private static let keepAliveSeconds: Int32 = 30
+    /// How old the time may be that is remembered.
+    private static let pauseBetweenBootFiles = Duration.seconds(600)
 
     /// - Parameter takesCalls: whether control calls are wanted.
     init(
@@ -39,8 +50,19 @@ final class Uplink {
         self.log = log
         topics = SensorTopics(hub: environment.hub, sensor: sensor)
         broker = environment.broker
+        self.clock = clock
         bootFile = environment.stateDirectory.map { BootFile(directory: $0, instance: sensor) }
-        outbox = Outbox(boot: Self.firstBoot(bootFile, clock: clock, log: log))
+        journal = Journal(folder: environment.stateDirectory, instance: sensor, log: log)
+        let remembered = Self.read(bootFile, log: log)
+        let kept = journal.readings
+        let boots = Self.merge(remembered.boots, kept)
+        let sample = ClockWatch.Sample.now(clock)
+        earliest = max(Self.programTime, remembered.time)
+        clockWatch = ClockWatch(sample, earliest: earliest)
+        outbox = Outbox(
+            boot: max(sample.time / 1_000_000, (boots.last?.boot ?? 0) + 1), after: boots.filter { $0.seq > 0 },
+            kept: kept)
+        bootFileIsDue = .now
         dropped = Tally("readings were dropped, the oldest that the hub has not committed, for want of room", log: log)
         refusals = Tally("messages with readings were refused by the broker and will be sent again", log: log)
         lostMessages = Tally("messages from the broker were thrown away, too large or too many", log: log)
@@ -64,7 +86,8 @@ final class Uplink {
 
     func start() {
         log.info("connecting to \(broker) as sensor '\(topics.sensor)'")
-        saveBoot()
+        if clockWatch.isUncertain { log.error("the clock is not right yet: the times of readings will be corrected") }
+        beginBoot()
         client.start()
     }
 
@@ -75,7 +98,14 @@ final class Uplink {
         if client.isConnected { client.stop() }
         dropped.tellRest()
         refusals.tellRest()
-        if outbox.unsentCount > 0 { log.error("readings could not be sent and are lost: \(outbox.unsentCount)") }
+        saveBoots(isDurable: false)
+        let unsent = outbox.unsentCount
+        guard unsent > 0 else { return }
+        if journal.isDurable {
+            log.info("readings are kept for the next start, as they could not be sent: \(unsent)")
+        } else {
+            log.error("readings could not be sent and are lost: \(unsent)")
+        }
     }
 
     /// True while readings go out.
@@ -85,27 +115,75 @@ final class Uplink {
 
     // MARK: Outwards
 
+    /// Looks at the clocks; to be called before a reading is stamped.
+    func watchClock() {
+        guard clockWatch.isUncertain else { return }
+        let sent = outbox.lastSent
+        for correction in clockWatch.observe(.now(clock)) {
+            let span = correction.span
+            // Boots are sent in order.
+            let sentThrough = span.boot < sent.boot ? span.last.seq : span.boot == sent.boot ? sent.seq : 0
+            notes.append(.clock(KeptCorrection(span: span, sentThrough: sentThrough, offset: correction.offset)))
+            log.info("the clock is right now: the times of \(span.count) readings change by \(correction.offset) µs")
+        }
+    }
+
     /// Takes a reading, to be sent until the hub has it.
     ///
     /// - Parameters:
     ///   - values: the fields as JSON text.
     ///   - time: microseconds since 1970.
     func keep(_ values: [UInt8], time: Int64) {
-        dropped.add(outbox.append(time: time, values: values), at: .now)
+        let position = outbox.take()
+        let reading = KeptReading(
+            position: position, time: time, isUncertain: clockWatch.isUncertain, values: values)
+        clockWatch.stamped(position)
+        let now = Instant.now
+        let given = journal.append(reading, after: notes, at: now)
+        notes = []
+        if !given.isEmpty { dropped.add(outbox.dropped(given), at: now) }
+        // What memory holds goes with the process: the number at least is to be known then.
+        if !journal.isDurable || now >= bootFileIsDue { saveBoots(isDurable: false) }
     }
 
     /// Sends readings, as far as it is time for them.
     func send() {
-        while case .send(let batch) = outbox.next(at: .now) {
-            do throws(MQTTError) {
-                let id = try client.publish(OutgoingMessage(topic: topics.data, payload: batch.payload))
-                outbox.sent(batch, id: id, at: .now)
-            } catch {
-                // Without a connection an event will tell.
-                if error.code != .noConnection { refused(nil, error) }
-                return
+        do throws(MQTTError) {
+            while true {
+                switch outbox.next(at: .now) {
+                case .send(let span): try send(span)
+                case .giveUp(let spans):
+                    let count = spans.reduce(0) { $0 + $1.count }
+                    log.error("the hub misses readings that are not kept any more: \(count)")
+                    outbox.gaveUp(id: try publish(lost: spans))
+                case .wait, .idle: return
+                }
             }
+        } catch {
+            // Without a connection an event will tell.
+            if error.code != .noConnection { refused(nil, error) }
         }
+    }
+
+    private func send(_ span: Span) throws(MQTTError) {
+        guard let batch = journal.batch(span), let sent = batch.span else {
+            let unreadable = outbox.dropped([journal.unreadable(span)])
+            return log.error("readings cannot be read from the journal and are lost: \(unreadable)")
+        }
+        let id = try client.publish(OutgoingMessage(topic: topics.data, payload: batch.payload))
+        outbox.sent(sent, id: id, at: .now)
+    }
+
+    private func publish(lost spans: [Span]) throws(MQTTError) -> Int32 {
+        var items: [JSON] = []
+        for span in spans {
+            // The end of the boot before was to be told with the first reading.
+            if span.seqs.lowerBound <= 1, let end = outbox.end(before: span.boot) {
+                items.append(["boot": .int(end.boot), "end": .int(end.seq)])
+            }
+            items.append(["boot": .int(span.boot), "lost": [.int(span.seqs.lowerBound), .int(span.seqs.upperBound)]])
+        }
+        return try client.publish(OutgoingMessage(topic: topics.data, payload: JSON.array(items).bytes()))
     }
 
     /// Publishes what is worth something now or not at all.
@@ -181,8 +259,9 @@ final class Uplink {
                 if wasSettled {
                     log.error("the hub has readings that are not from here: is the sensor's driver running twice?")
                 }
-                saveBoot()
+                beginBoot()
             }
+            journal.keepOnly(outbox.kept)
             if case .asking = link { link = .up }
         } catch {
             log.error("\(message.topic): \(error)")
@@ -197,24 +276,45 @@ final class Uplink {
         outbox.hubReturned()
     }
 
-    // MARK: The boot number
+    // MARK: Boots
 
-    private static func firstBoot(_ file: BootFile?, clock: WallClock, log: Log) -> Int64 {
-        let now = clock.now() / 1_000_000
-        do {
-            guard let last = try file?.read() else { return now }
-            return max(now, last + 1)
-        } catch {
-            log.error("the last boot number is not known: \(error)")
-            return now
-        }
+    /// A boot was begun: what is known of the ones before is said with its first reading.
+    private func beginBoot() {
+        if let end = outbox.end(before: outbox.last.boot) { notes.append(.end(end)) }
+        saveBoots(isDurable: true)
     }
 
-    private func saveBoot() {
+    private func saveBoots(isDurable: Bool) {
+        bootFileIsDue = .now + Self.pauseBetweenBootFiles
+        let time = clockWatch.isUncertain ? 0 : clock.now()
         do throws(FileError) {
-            try bootFile?.write(outbox.boot)
+            try bootFile?.write(BootFile.Content(boots: outbox.boots, time: max(time, earliest)), isDurable: isDurable)
         } catch {
             log.error("the boot number cannot be remembered: \(error)")
         }
+    }
+
+    private static func read(_ file: BootFile?, log: Log) -> BootFile.Content {
+        do {
+            return try file?.read() ?? BootFile.Content()
+        } catch {
+            log.error("earlier starts are not known: \(error)")
+            return BootFile.Content()
+        }
+    }
+
+    /// The boots of which something is known, with their last numbers.
+    private static func merge(_ remembered: [Position], _ kept: SpanSet) -> [Position] {
+        var last: [Int64: Int64] = [:]
+        for position in remembered + kept.spans.map(\.last) {
+            last[position.boot] = max(last[position.boot] ?? 0, position.seq)
+        }
+        return last.map { Position(boot: $0.key, seq: $0.value) }.sorted().suffix(BootFile.keptBoots)
+    }
+
+    /// When this program was made: the present is later. In microseconds since 1970; 0 where it cannot be said.
+    private static var programTime: Int64 {
+        var status = stat()
+        return stat("/proc/self/exe", &status) == 0 ? Int64(status.st_mtim.tv_sec) * 1_000_000 : 0
     }
 }

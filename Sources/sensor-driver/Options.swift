@@ -57,6 +57,6 @@ struct Options: Hashable {
           SENSORHUB_BROKER    where the broker listens (mqtt://localhost:1883)
           SENSORHUB_USER      the broker's user (the sensor's id)
           SENSORHUB_PASSWORD  its password
-          SENSORHUB_STATE     a folder in which the driver can remember its last start
+          SENSORHUB_STATE     a folder for readings that the hub does not have yet; without it, they are kept in memory
         """
 }

@@ -133,7 +133,7 @@ import Testing
     }
 
     private func latest(_ batch: IngestBatch) -> String? {
-        batch.sensors[7]?.latest.map { String(decoding: batch.value(of: $0, parser: ReadingParser()), as: UTF8.self) }
+        batch.sensors.first?.latest.map { String(decoding: batch.value(of: $0, parser: ReadingParser()), as: UTF8.self) }
     }
 
     @Test func aLateReadingDoesNotBecomeTheLatest() {
@@ -142,21 +142,21 @@ import Testing
             #"{"t": 8, "boot": 1, "seq": 2, "v": {"count": 2}}"#)
         #expect(batch.readings == 3)
         #expect(latest(batch) == #"{"count":3}"#)
-        #expect(batch.sensors[7]?.notes.notes == [.came(boot: 1, 1...1), .came(boot: 1, 3...3), .came(boot: 1, 2...2)])
+        #expect(batch.sensors.first?.notes.notes == [.came(boot: 1, 1...1), .came(boot: 1, 3...3), .came(boot: 1, 2...2)])
     }
 
     @Test func bareReadingsHaveNoNumbers() {
         let batch = batch(#"{"count": 1}"#, #"{"count": 2}"#)
         #expect(batch.readings == 2)
-        #expect(batch.sensors[7]?.notes.notes.isEmpty == true)
-        #expect(batch.sensors[7]?.latest?.key == ReadingKey(time: 50, boot: 0, sequence: 101))
+        #expect(batch.sensors.first?.notes.isEmpty == true)
+        #expect(batch.sensors.first?.latest?.key == ReadingKey(time: 50, boot: 0, sequence: 101))
     }
 
     @Test func aReadingThatCannotBeStoredHasComeAllTheSame() {
         let batch = batch(#"{"t": 7, "boot": 1, "seq": 4, "v": {"count": "x"}}"#)
         #expect(batch.readings == 0)
         #expect(batch.deadLetters.map(\.fault.field) == ["v.count"])
-        #expect(batch.sensors[7]?.notes.notes == [.came(boot: 1, 4...4)])
+        #expect(batch.sensors.first?.notes.notes == [.came(boot: 1, 4...4)])
     }
 
     @Test func readingsOfAWrongClockAreKeptApart() {
@@ -164,7 +164,7 @@ import Testing
         #expect(batch(payload).columns.map(\.clock) == [.uncertain])
         let corrected = batch(payload, offset: 100)
         #expect(corrected.columns.map(\.clock) == [.corrected])
-        #expect(corrected.sensors[7]?.latest?.key.time == 107)
+        #expect(corrected.sensors.first?.latest?.key.time == 107)
     }
 
     @Test func aRefusedTypeGoesToTheDeadLetters() {
@@ -172,7 +172,7 @@ import Testing
         batch.refuse(batch.columns[0], reason: "no table", topics: topics, receivedAt: 60)
         #expect(batch.readings == 0)
         #expect(batch.columns.allSatisfy { $0.count == 0 })
-        #expect(batch.sensors[7]?.latest == nil)
+        #expect(batch.sensors.first?.latest == nil)
         #expect(batch.deadLetters.map { String(decoding: $0.payload, as: UTF8.self) } == [
             "junk", #"[{"count": 1}, {"count": 2}]"#, #"{"count": 3}"#,
         ])

@@ -69,9 +69,10 @@ def processes_of(folder: Path) -> dict[int, str]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         parts = []
-        for read in ((entry / "cmdline").read_bytes, (entry / "environ").read_bytes, lambda: os.readlink(entry / "cwd").encode()):
+        for name in ("cmdline", "environ", "cwd"):
             try:
-                parts.append(read())
+                path = entry / name
+                parts.append(os.readlink(path).encode() if name == "cwd" else path.read_bytes())
             except OSError:
                 # It has ended, or is another user's.
                 pass
@@ -190,7 +191,8 @@ class Hub:
     def cli(self, *arguments: Any, expect: int = 0, **options: Any) -> str:
         """Runs a command and returns what it prints as its result."""
         result = self.run(*arguments, **options)
-        assert result.returncode == expect, f"{arguments}: exit code {result.returncode}\n{result.stdout}{result.stderr}"
+        told = f"{arguments}: exit code {result.returncode}\n{result.stdout}{result.stderr}"
+        assert result.returncode == expect, told
         return result.stdout
 
     def json(self, *arguments: Any, expect: int = 0, **options: Any) -> Any:
@@ -243,7 +245,7 @@ class Hub:
 
     @property
     def node(self) -> str:
-        return json.loads((self.data / "agent.json").read_text())["node"]["id"]
+        return str(json.loads((self.data / "agent.json").read_text())["node"]["id"])
 
     @property
     def owner(self) -> Peer:
@@ -303,7 +305,7 @@ class Hub:
         table = self.value(
             "SELECT t.table_name FROM hub.sensor s JOIN hub.sensor_type t ON t.id = s.type_id "
             "WHERE s.name = %s AND s.removed_at IS NULL", sensor)
-        return self.value(f'SELECT count(*) FROM report."{table}" WHERE sensor = %s', sensor)
+        return int(self.value(f'SELECT count(*) FROM report."{table}" WHERE sensor = %s', sensor))
 
     def wait_for_more_readings(self, *sensors: str, number: int = 3, timeout: float = 30) -> None:
         """Returns when each of `sensors` has `number` more readings in the database than now."""

@@ -117,7 +117,7 @@ class Peer:
         properties = getattr(message, "properties", None)
         correlation = getattr(properties, "CorrelationData", None)
         with self._state:
-            self.messages.append(Message(message.topic, message.payload, message.retain, correlation))
+            self.messages.append(Message(message.topic, bytes(message.payload), message.retain, correlation))
             self._state.notify_all()
 
     def _wait(self, predicate: Callable[[], Any], what: str, timeout: float = TIMEOUT_SECONDS) -> Any:
@@ -140,7 +140,8 @@ class Peer:
         """Returns the broker's reason code for each filter."""
         code, mid = self._client.subscribe([(name, 1) for name in filters])
         assert code == paho.MQTT_ERR_SUCCESS and mid is not None
-        return self._wait(lambda: self._subscribed.pop(mid, None), f"the answer to subscribing to {filters}")
+        self._wait(lambda: mid in self._subscribed, f"the answer to subscribing to {filters}")
+        return self._subscribed.pop(mid)
 
     def publish(
         self, topic: str, payload: Any = b"", *, retain: bool = False, response_topic: Optional[str] = None,
@@ -156,9 +157,8 @@ class Peer:
             if correlation is not None:
                 properties.CorrelationData = correlation
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
-        return self._wait(
-            lambda: (self._published.pop(info.mid),) if info.mid in self._published else None,
-            f"the acknowledgement of {topic}")[0]
+        self._wait(lambda: info.mid in self._published, f"the acknowledgement of {topic}")
+        return self._published.pop(info.mid)
 
     def may_publish(self, topic: str, payload: Any = b"") -> bool:
         return self.publish(topic, payload) in (SUCCESS, NO_SUBSCRIBERS)
@@ -167,7 +167,8 @@ class Peer:
         self, predicate: Callable[[Message], Any], what: str, timeout: float = TIMEOUT_SECONDS,
     ) -> Message:
         """The first message, already there or to come, that is as `predicate` says."""
-        return self._wait(lambda: next((m for m in list(self.messages) if predicate(m)), None), what, timeout)
+        found: Message = self._wait(lambda: next((m for m in self.messages if predicate(m)), None), what, timeout)
+        return found
 
     def wait_for_topic(self, topic: str, timeout: float = TIMEOUT_SECONDS) -> Message:
         return self.wait_for(lambda message: message.topic == topic, f"a message on {topic}", timeout)
@@ -186,4 +187,5 @@ class Peer:
         correlation = uuid.uuid4().bytes
         self.publish(topic, payload, response_topic=reply_topic, correlation=correlation)
         reply = self.wait_for(lambda m: m.correlation == correlation, f"the reply to {topic}", timeout)
-        return reply.json
+        document: dict[str, Any] = reply.json
+        return document

@@ -137,5 +137,6 @@ def deploy_sleeper(hub: Hub, folder: Path, app: str, *sensors_by: dict[str, Any]
     positions = [{"sensor_type": "probe", "filter_sensors": filter} for filter in sensors_by]
     file = write(folder / f"{app}-deployConfig.json", deployment(app, *positions))
     (entry,) = hub.json("deploy", file)["entries"]
-    hub.wait_until_running(entry["instance_id"])
-    return entry["instance_id"]
+    instance = str(entry["instance_id"])
+    hub.wait_until_running(instance)
+    return instance

@@ -14,20 +14,22 @@ from typing import Any
 import pytest
 
 from hub import SENSORHUB, Hub, environment, processes_of, run, wait_until
-from samples import PROBE_TYPE, deploy_sleeper, deployment, probe, register, write
+from samples import PROBE_TYPE, READING, deploy_sleeper, deployment, probe, register, write
 
 COMMANDS = [
     ["up"], ["hub"], ["agent"], ["enroll"], ["doctor"], ["types"], ["types", "register"], ["types", "list"],
-    ["types", "show"], ["sensors"], ["sensors", "register"], ["sensors", "list"], ["sensors", "show"],
+    ["types", "show"], ["types", "retention"], ["dead-letters"], ["dead-letters", "list"], ["dead-letters", "replay"],
+    ["dead-letters", "drop"], ["sensors"], ["sensors", "register"], ["sensors", "list"], ["sensors", "show"],
     ["sensors", "remove"], ["sensors", "credentials"], ["readings"], ["control"], ["apps"], ["apps", "install"],
     ["apps", "list"], ["apps", "delete"], ["deploy"], ["ps"], ["stop"], ["logs"], ["new"], ["new", "app"],
 ]
 
 # Each that needs a running hub, with arguments that will do.
 NEED_A_HUB = [
-    ["types", "list"], ["types", "show", "x"], ["sensors", "list"], ["sensors", "show", "x"], ["sensors", "remove", "x"],
-    ["sensors", "credentials", "x"], ["readings", "x"], ["control", "x", "y"], ["apps", "list"], ["apps", "delete", "x"],
-    ["ps"], ["stop", "x"], ["logs", "x"],
+    ["types", "list"], ["types", "show", "x"], ["types", "retention", "x", "1d"], ["sensors", "list"],
+    ["sensors", "show", "x"], ["sensors", "remove", "x"], ["sensors", "credentials", "x"], ["readings", "x"],
+    ["control", "x", "y"], ["dead-letters", "list"], ["dead-letters", "replay", "1"], ["dead-letters", "drop", "1"],
+    ["apps", "list"], ["apps", "delete", "x"], ["ps"], ["stop", "x"], ["logs", "x"],
 ]
 
 
@@ -68,8 +70,9 @@ def test_the_version_is_told() -> None:
 
 
 @pytest.mark.parametrize("arguments, hint", [
-    (["tpyes", "list"], "tpyes"), (["types", "lst"], "lst"), (["readings"], "<sensor>"), (["readings", "x", "--lsat", "3"], "--lsat"),
-    (["readings", "x", "--last", "many"], "many"), (["enroll", "robot", "x"], "robot"),
+    (["tpyes", "list"], "tpyes"), (["types", "lst"], "lst"), (["readings"], "<sensor>"),
+    (["readings", "x", "--lsat", "3"], "--lsat"), (["readings", "x", "--last", "many"], "many"),
+    (["enroll", "robot", "x"], "robot"), (["dead-letters", "drop"], "--all"),
 ])
 def test_misuse_is_told_with_exit_code_64(arguments: list[str], hint: str) -> None:
     result = run(*arguments)
@@ -81,7 +84,8 @@ def test_misuse_is_told_with_exit_code_64(arguments: list[str], hint: str) -> No
 
 @pytest.mark.parametrize("arguments, key", [
     (["types", "list"], "types"), (["types", "show", "probe"], "type"), (["sensors", "list"], "sensors"),
-    (["sensors", "list", "--type", "probe", "--where", "site=cli"], "sensors"), (["sensors", "show", "cli-1"], "sensor"),
+    (["sensors", "list", "--type", "probe", "--where", "site=cli"], "sensors"),
+    (["sensors", "show", "cli-1"], "sensor"), (["dead-letters", "list"], "status"),
     (["sensors", "credentials", "cli-2", "--rotate"], "password"), (["readings", "cli-1", "--last", "1"], "readings"),
     (["apps", "list"], "apps"), (["ps"], "programs"), (["logs", "INSTANCE"], "lines"), (["logs", "cli-1"], "lines"),
     (["control", "cli-1", "shut"], "id"), (["doctor"], None),
@@ -111,7 +115,8 @@ def test_json_of_the_commands_that_change_something_is_json(hub: Hub, running: s
 
 @pytest.mark.parametrize("arguments, status", [
     (["types", "show", "absent"], 404), (["sensors", "show", "absent"], 404), (["sensors", "remove", "absent"], 404),
-    (["readings", "absent"], 404), (["apps", "delete", "absent"], 404), (["stop", "absent"], 404), (["logs", "absent"], 404),
+    (["readings", "absent"], 404), (["apps", "delete", "absent"], 404), (["stop", "absent"], 404),
+    (["logs", "absent"], 404), (["types", "retention", "absent", "1d"], 404),
     (["stop", "cli-1"], 409), (["sensors", "credentials", "cli-1"], 409),
 ])
 def test_a_refusal_is_json_too_and_has_an_exit_code(hub: Hub, running: str, arguments: list[str], status: int) -> None:
@@ -129,7 +134,7 @@ def test_following_as_json_gives_an_object_a_line(hub: Hub, running: str) -> Non
     finally:
         follower.terminate()
         follower.wait(10)
-    assert all(reading["v"].keys() == PROBE_TYPE["sensor_data_structure"].keys() for reading in readings)
+    assert all(reading["v"].keys() == READING.keys() for reading in readings)
 
 
 def test_where_tells_numbers_from_text(hub: Hub) -> None:
@@ -147,8 +152,8 @@ def test_without_a_hub_a_command_says_where_it_looked_and_what_to_do(tmp_path: P
     result = run(*command, "--data", tmp_path / "nowhere")
     assert result.returncode == 1
     assert result.stderr == (
-        f"Error: no hub is running under {tmp_path}/nowhere: start one with 'sensorhub up', or name another folder with "
-        "--data\n")
+        f"Error: no hub is running under {tmp_path}/nowhere: "
+        "start one with 'sensorhub up', or name another folder with --data\n")
 
 
 def test_the_folder_can_come_from_the_environment(hub: Hub, running: str, tmp_path: Path) -> None:

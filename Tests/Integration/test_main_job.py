@@ -53,11 +53,12 @@ def bus(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Any:
         for number, instance in enumerate(instances, start=1):
             assert f'entry "{number}": deployed {instance}' in output
             assert f"{instance}: RUNNING" in output
-        yield Bus(folder, *instances, pages)
+        yield Bus(folder, instances[0], instances[1], pages)
 
 
 def lux_readings(hub: Hub, sensor: str) -> list[dict[str, Any]]:
-    return hub.rpc("readings", "get", sensor=sensor, last=1_000)["readings"]
+    readings: list[dict[str, Any]] = hub.rpc("readings", "get", sensor=sensor, last=1_000)["readings"]
+    return readings
 
 
 def log_text(hub: Hub, id: str) -> str:
@@ -89,7 +90,8 @@ def test_readings_of_all_registered_sensors_arrive_in_their_tables(hub: Hub, bus
     sensors = [f"{kind}-bus-{number}" for kind in ("lux", "gps", "biometric") for number in (1, 2)]
     hub.wait_for_more_readings(*sensors)
     for row in hub.sql(
-        "SELECT event_time, received_at, attributes, passenger_id FROM report.biometric WHERE sensor = 'biometric-bus-2'"
+        "SELECT event_time, received_at, attributes, passenger_id FROM report.biometric "
+        "WHERE sensor = 'biometric-bus-2'"
     ):
         assert row["passenger_id"] in ("divya", "emil", "farah")
         assert row["attributes"]["bus_id"] == 2
@@ -196,7 +198,8 @@ def test_logs_and_readings_can_be_followed(hub: Hub, bus: Bus) -> None:
 def test_an_algorithm_can_be_any_executable(hub: Hub, tmp_path: Path) -> None:
     register(hub, probe("executable-1", site="executable"))
     instance = deploy_sleeper(hub, tmp_path, "any-executable", {"site": "executable"})
-    wait_until(lambda: f"instance {instance} of any-executable at mqtt://" in log_text(hub, instance), what="its output")
+    line = f"instance {instance} of any-executable at mqtt://"
+    wait_until(lambda: line in log_text(hub, instance), what="its output")
     assert "! a word on the error output" in hub.cli("logs", instance)
     hub.cli("stop", instance)
 
@@ -209,7 +212,8 @@ def test_stop_ends_the_process_and_leaves_a_history(hub: Hub, tmp_path: Path) ->
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), what=f"the end of process {pid}")
     assert instance not in hub.cli("ps")
     run = wait_until(
-        lambda: hub.sql("SELECT * FROM report.run WHERE id = %s AND ended_at IS NOT NULL", instance), what="the run's end")
+        lambda: hub.sql("SELECT * FROM report.run WHERE id = %s AND ended_at IS NOT NULL", instance),
+        what="the run's end")
     assert [(row["pid"], row["exit_code"], row["signal"]) for row in run] == [(pid, 0, None)]
     binding = hub.sql("SELECT * FROM report.binding WHERE instance = %s", instance)
     assert [(row["sensor"], row["reason"], row["until_reason"]) for row in binding] == [
@@ -268,7 +272,8 @@ def test_control_sets_values_of_every_type(hub: Hub) -> None:
     register(hub, probe("control-1"))
     hub.wait_until_running("control-1")
     hub.wait_for_more_readings("control-1", number=1)
-    assert hub.cli("control", "control-1", "set_all", "level=2", "count=-3", "select=1", "Open=true") == "control-1: done\n"
+    output = hub.cli("control", "control-1", "set_all", "level=2", "count=-3", "select=1", "Open=true")
+    assert output == "control-1: done\n"
 
     def newest() -> Any:
         return hub.rpc("readings", "get", sensor="control-1", last=1)["readings"][0]["v"]
@@ -378,8 +383,8 @@ def test_a_running_algorithm_follows_sensors_that_come_and_go(hub: Hub, bus: Bus
     wait_for("binding 3: [[]]")
     register(hub, first)
     wait_for("binding 4: [['come-1']]")
-    heard = log_text(hub, instance).rpartition("binding 4")[2]
-    wait_until(lambda: "heard come-1" in log_text(hub, instance).rpartition("binding 4")[2], what=f"come-1 after {heard}")
+    wait_until(
+        lambda: "heard come-1" in log_text(hub, instance).rpartition("binding 4")[2], what="come-1 is heard again")
     assert hub.program(instance)["pid"] == pid
     assert hub.value("SELECT count(*) FROM hub.event WHERE kind = 'instance.rebound' AND subject = %s", instance) == 3
 

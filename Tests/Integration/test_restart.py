@@ -80,12 +80,11 @@ def test_programs_that_are_killed_are_started_again(busy: Hub) -> None:
 
         def runs_again() -> bool:
             new = busy.program(id)
-            return new["state"] == "RUNNING" and new["pid"] != old["pid"] and new["runs"] > old["runs"]
+            return bool(new["state"] == "RUNNING" and new["pid"] != old["pid"] and new["runs"] > old["runs"])
 
         wait_until(runs_again, 30, f"{id} runs again")
-        ended = wait_until(
-            lambda: busy.sql("SELECT * FROM report.run WHERE id = %s AND pid = %s AND ended_at IS NOT NULL", id, old["pid"]),
-            what="the record of the end")
+        query = "SELECT * FROM report.run WHERE id = %s AND pid = %s AND ended_at IS NOT NULL"
+        ended = wait_until(lambda: busy.sql(query, id, old["pid"]), what="the record of the end")
         assert ended[0]["signal"] == signal.SIGKILL
     busy.wait_for_more_readings(*SENSORS)
     # What a driver had in its memory is gone with it; what it had sent is all there.
@@ -232,3 +231,23 @@ def test_up_needs_no_rights(fresh_hub: Hub) -> None:
     assert {Path(f"/proc/{pid}").stat().st_uid for pid in processes_of(fresh_hub.data)} == {nobody.pw_uid}
     register(fresh_hub, probe("nobody-1"))
     fresh_hub.wait_for_more_readings("nobody-1")
+
+
+def test_a_dump_of_the_database_is_restored_into_a_new_folder(own_hub: Hub, fresh_hub: Hub, tmp_path: Path) -> None:
+    """By the commands of docs/running.md."""
+    register(own_hub, probe("dumped-1"))
+    own_hub.wait_for_more_readings("dumped-1")
+    dump = tmp_path / "sensorhub.dump"
+    subprocess.run(
+        f'pg_dump --format custom "host={own_hub.data}/run dbname=sensorhub user=sensorhub" > {dump}',
+        shell=True, check=True)
+    count = own_hub.count("dumped-1")
+    fresh_hub.start()
+    target = f"host={fresh_hub.data}/run dbname=sensorhub user=sensorhub"
+    subprocess.run(f'pg_restore --clean --if-exists --no-owner -d "{target}" {dump}', shell=True, check=True)
+    fresh_hub.stop()
+    fresh_hub.start()
+    assert 3 <= fresh_hub.count("dumped-1") <= count + 100
+    # The sensor is there, and its driver goes on.
+    fresh_hub.wait_for_more_readings("dumped-1")
+    fresh_hub.cli("sensors", "remove", "dumped-1")

@@ -45,11 +45,13 @@ class Services:
         self.port = free_port()
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, *command: Any, env: Optional[dict[str, str]] = None, **options: Any) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, *command: Any, env: Optional[dict[str, str]] = None, **options: Any,
+    ) -> subprocess.Popen[bytes]:
         with self.log(name).open("ab") as log:
             self._started[name] = subprocess.Popen(
-                list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env or environment(), cwd="/",
-                start_new_session=True, **options)
+                list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env or environment(),
+                cwd="/", start_new_session=True, **options)
         return self._started[name]
 
     def log(self, name: str) -> Path:
@@ -83,8 +85,9 @@ class Services:
             [programs[-1] / "initdb", "-D", data, "-U", "postgres", "--auth", "trust", "--no-sync"], check=True,
             capture_output=True, cwd="/", **account("postgres"))
         self.start(
-            "postgres", programs[-1] / "postgres", "-D", data, "-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}",
-            "-c", "unix_socket_permissions=0700", "-c", "fsync=off", **account("postgres"))
+            "postgres", programs[-1] / "postgres", "-D", data, "-c", "listen_addresses=", "-c",
+            f"unix_socket_directories={folder}", "-c", "unix_socket_permissions=0700", "-c", "fsync=off",
+            **account("postgres"))
 
         def connect() -> psycopg.Connection[Any]:
             return psycopg.connect(f"host={folder} dbname=postgres user=postgres", autocommit=True)
@@ -103,7 +106,8 @@ class Services:
         folder = self.folder / "broker"
         return {
             "address": f"mqtt://127.0.0.1:{self.port}", "password": "the hub's own password",
-            "passwordFile": str(folder / "passwords"), "aclFile": str(folder / "acl"), "pidFile": str(folder / "mosquitto.pid"),
+            "passwordFile": str(folder / "passwords"), "aclFile": str(folder / "acl"),
+            "pidFile": str(folder / "mosquitto.pid"),
         }
 
     def start_mosquitto(self) -> None:
@@ -111,8 +115,9 @@ class Services:
         folder = self.own_folder("broker", "mosquitto")
         settings = self.broker_settings
         values = {
-            "listener": f"{self.port} 127.0.0.1", "password_file": settings["passwordFile"], "acl_file": settings["aclFile"],
-            "pid_file": settings["pidFile"], "persistence_location": f"{folder}/", "log_dest": "stderr",
+            "listener": f"{self.port} 127.0.0.1", "password_file": settings["passwordFile"],
+            "acl_file": settings["aclFile"], "pid_file": settings["pidFile"], "persistence_location": f"{folder}/",
+            "log_dest": "stderr",
         }
         if os.geteuid() != 0:
             values["user"] = pwd.getpwuid(os.geteuid()).pw_name
@@ -127,7 +132,8 @@ class Services:
         if os.geteuid() == 0:
             for file in folder.iterdir():
                 shutil.chown(file, "mosquitto", "mosquitto")
-        self.start("mosquitto", shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin"), "-c", folder / "mosquitto.conf")
+        program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+        self.start("mosquitto", program, "-c", folder / "mosquitto.conf")
         wait_until(lambda: Path(settings["pidFile"]).exists(), what="mosquitto")
 
     # Hub
@@ -276,7 +282,8 @@ def test_a_second_hub_stands_by_and_takes_over(person: ServiceHub, services: Ser
     services.stop("hub", signal.SIGKILL)
     services.wait_for_line("standby", CONNECTED)
     wait_until(
-        lambda: person.request("hub", "status", timeout=2)["status"] == 200, what="an answer", retry_on=(AssertionError,))
+        lambda: person.request("hub", "status", timeout=2)["status"] == 200, what="an answer",
+        retry_on=(AssertionError,))
     assert services.stop("standby") == 0
     services.start_hub()
 
@@ -337,9 +344,11 @@ def test_a_wrong_setting_is_named(services: Services, change: dict[str, Any], ex
     ("--broker", "mqtt://127.0.0.1:1", "no connection to the broker"),
     ("--database", "host=/nonexistent", "waiting for the database"),
 ])
-def test_a_hub_says_what_it_waits_for_and_can_be_stopped(services: Services, option: str, value: str, expected: str) -> None:
+def test_a_hub_says_what_it_waits_for_and_can_be_stopped(
+    services: Services, option: str, value: str, expected: str,
+) -> None:
     name = f"early{option}"
-    services.start(
-        name, SENSORHUB, "hub", "--config", services.write_settings(name, services.other_settings), "--id", "early", option, value)
+    file = services.write_settings(name, services.other_settings)
+    services.start(name, SENSORHUB, "hub", "--config", file, "--id", "early", option, value)
     services.wait_for_line(name, expected)
     assert services.stop(name) == 0

@@ -1,4 +1,5 @@
 import MQTT
+import TestSupport
 import Testing
 
 @testable import SensorKit
@@ -55,7 +56,7 @@ private func changed(_ part: String, _ key: String, _ value: JSON) -> JSON {
     }
 
     @Test func refusesAFileThatIsTooLargeOrNotThere() throws {
-        let folder = try TemporaryFolder()
+        let folder = TemporaryFolder()
         #expect(throws: FileError("\(folder.path)/none", 2)) {
             try DriverConfiguration(file: "\(folder.path)/none")
         }

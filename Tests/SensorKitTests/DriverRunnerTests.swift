@@ -1,5 +1,6 @@
 import MQTT
 import SensorKit
+import TestSupport
 import Testing
 
 /// The runner with a real broker.
@@ -102,14 +103,17 @@ import Testing
         #expect(try hub.isConnected())
         let future: Int64 = 4_000_000_000
         try hub.publish("committed", ["boot": .int(future), "seq": 7], isRetained: true)
-        let folder = try TemporaryFolder()
-        try RunningDriver(broker.address, stateDirectory: folder.path).runUntil { hub.wait { hub.readings.count >= 1 } }
-        #expect(hub.readings.last?["boot"] == .int(future + 1))
+        let folder = TemporaryFolder()
+        // Readings that were taken before the hub was asked stay under the number that they have.
+        try RunningDriver(broker.address, stateDirectory: folder.path).runUntil {
+            hub.wait { hub.readings.last?["boot"] == .int(future + 1) }
+        }
         // The hub has committed nothing of that; the file remembers.
         try RunningDriver(broker.address, stateDirectory: folder.path).runUntil {
             hub.wait { hub.readings.last?["boot"] == .int(future + 2) }
         }
-        #expect(try File.text(of: "\(folder.path)/counter-1.boot") == "\(future + 2)\n")
+        let file = try JSON(parsing: File.bytes(of: "\(folder.path)/counter-1.boots"))
+        #expect(file["boots"]?.array?.last?.array?.first == .int(future + 2))
     }
 
     @Test func stopsAtOnceWithoutABroker() throws {

@@ -1,31 +1,12 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import SensorKit
 
-/// A folder that is removed with everything in it when nobody holds it any more.
-final class TemporaryFolder {
-    let path: String
-
-    init() throws {
-        var template = Array("/tmp/sensorkit-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw FileError("/tmp", errno) }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    func write(_ name: String, _ text: String) throws {
-        try File.replace("\(path)/\(name)", with: text)
-    }
-
-    deinit {
-        for name in File.names(in: path) { unlink("\(path)/\(name)") }
-        rmdir(path)
-    }
-}
-
 @Suite struct FileTests {
     @Test func readsUpToALimit() throws {
-        let folder = try TemporaryFolder()
+        let folder = TemporaryFolder()
         let text = String(repeating: "0123456789", count: 1_000)
         try folder.write("a", text)
         #expect(try File.text(of: "\(folder.path)/a") == text)
@@ -35,23 +16,34 @@ final class TemporaryFolder {
     }
 
     @Test func listsAFolder() throws {
-        let folder = try TemporaryFolder()
+        let folder = TemporaryFolder()
         for name in ["b", "a", ".hidden"] { try folder.write(name, "") }
         #expect(File.names(in: folder.path).sorted() == ["a", "b"])
         #expect(File.names(in: "\(folder.path)/none") == [])
         unlink("\(folder.path)/.hidden")
     }
 
-    @Test func remembersTheBootNumber() throws {
-        let folder = try TemporaryFolder()
+    @Test func remembersTheNumbersThatWereUsed() throws {
+        let folder = TemporaryFolder()
         let file = BootFile(directory: folder.path, instance: Identifier("lamp-1")!)
         #expect(try file.read() == nil)
-        try file.write(1_763_677_050)
-        #expect(try file.read() == 1_763_677_050)
-        try folder.write("lamp-1.boot", "nonsense")
-        #expect(throws: ValidationError.self) { try file.read() }
+        let boots = (1...12).map { Position(boot: 1_763_677_050 + $0, seq: 1 << 53) }
+        try file.write(BootFile.Content(boots: boots, time: 1_763_677_055_123_456), isDurable: true)
+        #expect(try file.read() == BootFile.Content(boots: boots.suffix(10), time: 1_763_677_055_123_456))
+        // A shorter one, in place of a longer one.
+        try file.write(BootFile.Content(boots: [Position(boot: 1, seq: 0)], time: 0), isDurable: false)
+        #expect(try file.read() == BootFile.Content(boots: [Position(boot: 1, seq: 0)], time: 0))
+        #expect(try File.bytes(of: "\(folder.path)/lamp-1.boots").count == 512)
+    }
+
+    @Test(arguments: ["nonsense", "7", #"{"boots": [[2, 1], [1, 1]], "time": 0}"#, #"{"boots": [[1]], "time": 0}"#, ""])
+    func refusesABootFileThatItDidNotWrite(text: String) throws {
+        let folder = TemporaryFolder()
+        try folder.write("lamp-1.boots", text)
+        let file = BootFile(directory: folder.path, instance: Identifier("lamp-1")!)
+        #expect(throws: (any Error).self) { try file.read() }
         let nowhere = BootFile(directory: "\(folder.path)/none", instance: Identifier("lamp-1")!)
         #expect(try nowhere.read() == nil)
-        #expect(throws: FileError.self) { try nowhere.write(1) }
+        #expect(throws: FileError.self) { try nowhere.write(BootFile.Content(), isDurable: false) }
     }
 }

@@ -44,11 +44,10 @@ public final class TestBroker {
     private var answers: Bool { Self.withSocket(address.port) { connect($0, $1, $2) } == 0 }
 
     private static func freePort() -> UInt16 {
-        withSocket(0) { descriptor, address, length in
-            var length = length
-            _ = bind(descriptor, address, length)
-            _ = getsockname(descriptor, address, &length)
-            return address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { UInt16(bigEndian: $0.pointee.sin_port) }
+        while true {
+            // Below the range from which the kernel serves connections: there it could be taken before the broker has it.
+            let port = UInt16.random(in: 20_000..<32_000)
+            if withSocket(port, { bind($0, $1, $2) }) == 0 { return port }
         }
     }
 

@@ -209,7 +209,8 @@ final class Ingest: Sendable {
         private func commit() throws -> [Identifier: Committed] {
             var changes: [Int32: SequenceLedger.Changes] = [:]
             var ledgers: [Int32: SequenceLedger] = [:]
-            for (sensor, part) in batch.sensors where !part.notes.notes.isEmpty {
+            for part in batch.sensors where !part.notes.isEmpty {
+                let sensor = part.entry.sensorID
                 var ledger = self.ledgers[sensor] ?? SequenceLedger()
                 let change = ledger.take(part.notes)
                 if !change.isEmpty { changes[sensor] = change }
@@ -218,16 +219,16 @@ final class Ingest: Sendable {
             let open = ledgers.filter { $0.value.hasOpenGaps }.keys.sorted()
             let missing = try store.store(batch, changes, openGaps: open)
             var result: [Identifier: Committed] = [:]
-            for (sensor, ledger) in ledgers {
+            for part in batch.sensors {
+                let sensor = part.entry.sensorID
+                if !part.corrections.isEmpty { corrections[sensor, default: []] += part.corrections }
+                guard let ledger = ledgers[sensor] else { continue }
                 self.ledgers[sensor] = ledger
                 self.ledgers[sensor]?.hasOpenGaps = missing[sensor] != nil
-                guard let furthest = ledger.furthest, let part = batch.sensors[sensor] else { continue }
+                guard let furthest = ledger.furthest else { continue }
                 result[part.entry.sensor] = Committed(
                     boot: furthest.boot, sequence: furthest.sequence,
                     missing: (missing[sensor] ?? []).map { ($0.boot, $0.bounds) })
-            }
-            for (sensor, part) in batch.sensors where !part.corrections.isEmpty {
-                corrections[sensor, default: []] += part.corrections
             }
             batch = IngestBatch()
             return result

@@ -31,7 +31,8 @@ struct IngestBatch {
 
     /// Where a message came from, for the case that its rows cannot be stored.
     private struct Origin {
-        let sensorID: Int32
+        /// Its sensor's place in `sensors`.
+        let sensor: Int
         let payload: Range<Int>
     }
 
@@ -41,12 +42,13 @@ struct IngestBatch {
     }
 
     private(set) var columns: [ReadingColumns] = []
-    private(set) var sensors: [Int32: SensorPart] = [:]
+    private(set) var sensors: [SensorPart] = []
     private(set) var deadLetters: [DeadLetter] = []
     /// Dead letters that this batch takes up again, and that go when it is stored.
     var replayed: [Int64] = []
     private(set) var readings = 0
     private var columnIndexes: [ColumnsKey: Int] = [:]
+    private var sensorIndexes: [Int32: Int] = [:]
     private var origins: [Origin] = []
     private var arena: [UInt8] = []
 
@@ -66,9 +68,8 @@ struct IngestBatch {
         let message = origins.count
         let start = arena.count
         arena.append(contentsOf: payload)
-        origins.append(Origin(sensorID: entry.sensorID, payload: start..<arena.count))
-        // Taken out, so that it has one owner while it changes.
-        var part = sensors.removeValue(forKey: entry.sensorID) ?? SensorPart(entry: entry)
+        let sensor = sensorIndex(entry)
+        origins.append(Origin(sensor: sensor, payload: start..<arena.count))
         var place = 0
         parser.parse(payload, as: entry.type) { item in
             switch item {
@@ -78,28 +79,34 @@ struct IngestBatch {
                 if reading.key == nil {
                     nextSequence += 1
                 } else {
-                    part.notes.came(boot: key.boot, key.sequence)
+                    sensors[sensor].notes.came(boot: key.boot, key.sequence)
                     if reading.isUncertain { clock = key.correct(offset) }
                 }
                 columns[columnIndex(entry.type, clock)].append(
                     key, sensorID: entry.sensorID, receivedAt: receivedAt, origin: message, values: reading.values)
-                if part.latest.map({ key.isAfter($0.key) }) ?? true {
-                    part.latest = Latest(key: key, receivedAt: receivedAt, message: message, place: place)
+                if sensors[sensor].latest.map({ key.isAfter($0.key) }) ?? true {
+                    sensors[sensor].latest = Latest(key: key, receivedAt: receivedAt, message: message, place: place)
                 }
                 place += 1
             case .refused(let fault, let text, let key):
                 // It has come, though it cannot be stored: nobody is to send it again.
-                if let key { part.notes.came(boot: key.boot, key.sequence) }
+                if let key { sensors[sensor].notes.came(boot: key.boot, key.sequence) }
                 addDeadLetter(
                     text ?? Array(payload), topic: topics.sensor(entry.sensor.text, .data), fault, receivedAt: receivedAt)
             case .note(let note):
-                part.notes.add(note)
+                sensors[sensor].notes.add(note)
             case .clock(let correction):
-                part.corrections.append(correction)
+                sensors[sensor].corrections.append(correction)
             }
         }
         readings += place
-        sensors[entry.sensorID] = part
+    }
+
+    private mutating func sensorIndex(_ entry: IngestCatalog.Entry) -> Int {
+        if let index = sensorIndexes[entry.sensorID] { return index }
+        sensorIndexes[entry.sensorID] = sensors.count
+        sensors.append(SensorPart(entry: entry))
+        return sensors.count - 1
     }
 
     private mutating func columnIndex(_ type: IngestType, _ clock: ClockState) -> Int {
@@ -120,7 +127,7 @@ struct IngestBatch {
     /// each sensor, and not for every reading that comes.
     func value(of latest: Latest, parser: ReadingParser) -> [UInt8] {
         let origin = origins[latest.message]
-        guard let type = sensors[origin.sensorID]?.entry.type else { return Array("{}".utf8) }
+        let type = sensors[origin.sensor].entry.type
         var value: [UInt8] = []
         var place = 0
         arena.withUnsafeBytes { arena in
@@ -140,10 +147,9 @@ struct IngestBatch {
         readings -= refused.count
         for message in Set(refused.origins).sorted() {
             let origin = origins[message]
-            sensors[origin.sensorID]?.latest = nil
-            guard let sensor = sensors[origin.sensorID]?.entry.sensor else { continue }
+            sensors[origin.sensor].latest = nil
             addDeadLetter(
-                Array(arena[origin.payload]), topic: topics.sensor(sensor.text, .data),
+                Array(arena[origin.payload]), topic: topics.sensor(sensors[origin.sensor].entry.sensor.text, .data),
                 ReadingFault(field: "", reason: reason), receivedAt: receivedAt)
         }
     }

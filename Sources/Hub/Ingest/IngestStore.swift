@@ -94,7 +94,7 @@ final class IngestStore {
         return try database.transaction {
             for columns in filled { try writeReadings(columns) }
             try writeLatest(batch)
-            for part in batch.sensors.values {
+            for part in batch.sensors {
                 for correction in part.corrections { try write(correction, of: part.entry) }
             }
             try GapTable.write(changes, to: database)
@@ -154,9 +154,9 @@ final class IngestStore {
         var sensors = BinaryArray(.int4), times = BinaryArray(.timestamptz), received = BinaryArray(.timestamptz)
         var boots = BinaryArray(.int8), sequences = BinaryArray(.int8), values = BinaryArray(.text)
         // In the order of the key, so that two writers never wait for each other in a circle.
-        for (sensor, part) in batch.sensors.sorted(by: { $0.key < $1.key }) {
+        for part in batch.sensors.sorted(by: { $0.entry.sensorID < $1.entry.sensorID }) {
             guard let latest = part.latest else { continue }
-            sensors.append(sensor)
+            sensors.append(part.entry.sensorID)
             times.append(latest.key.time - ReadingColumns.postgresEpoch)
             received.append(latest.receivedAt - ReadingColumns.postgresEpoch)
             boots.append(latest.key.boot)

@@ -11,18 +11,32 @@ struct SequenceNotes {
         case ended(boot: Int64, at: Int64)
     }
 
-    private(set) var notes: [Note] = []
+    private var finished: [Note] = []
+    /// The last note, as long as it can become longer: nearly always the next number of the same boot comes.
+    private var run: (boot: Int64, first: Int64, last: Int64)?
 
-    /// Nearly always the next number of the same boot, which only makes the last note longer.
+    var isEmpty: Bool { run == nil && finished.isEmpty }
+
+    var notes: [Note] { run.map { finished + [.came(boot: $0.boot, $0.first...$0.last)] } ?? finished }
+
     mutating func came(boot: Int64, _ sequence: Int64) {
-        if case .came(boot, let range) = notes.last, range.upperBound &+ 1 == sequence {
-            notes[notes.count - 1] = .came(boot: boot, range.lowerBound...sequence)
+        if let last = run?.last, last &+ 1 == sequence, run?.boot == boot {
+            run?.last = sequence
         } else {
-            notes.append(.came(boot: boot, sequence...sequence))
+            finishRun()
+            run = (boot, sequence, sequence)
         }
     }
 
-    mutating func add(_ note: Note) { notes.append(note) }
+    mutating func add(_ note: Note) {
+        finishRun()
+        finished.append(note)
+    }
+
+    private mutating func finishRun() {
+        if let run { finished.append(.came(boot: run.boot, run.first...run.last)) }
+        run = nil
+    }
 }
 
 /// Watches the numbers of one sensor's readings: which have come, and which were left out. A value without I/O: it is told

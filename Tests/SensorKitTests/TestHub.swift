@@ -2,54 +2,7 @@ import Glibc
 import MQTT
 import SensorKit
 import Synchronization
-
-/// A mosquitto of our own, which can be killed and started again at the same port.
-final class TestBroker {
-    let address: BrokerAddress
-    private let folder: TemporaryFolder
-    private var pid: pid_t = 0
-
-    init() throws {
-        folder = try TemporaryFolder()
-        address = BrokerAddress(host: "127.0.0.1", port: Self.freePort())
-        try folder.write("mosquitto.conf", "listener \(address.port) 127.0.0.1\nallow_anonymous true\nlog_dest none\n")
-    }
-
-    deinit { kill() }
-
-    func start() throws {
-        let places: [String] = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto", "/usr/local/sbin/mosquitto"]
-        guard let path = places.first(where: { access($0, X_OK) == 0 }) else { throw FileError(places[0], ENOENT) }
-        let words: [String] = [path, "-c", "\(folder.path)/mosquitto.conf"]
-        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-        defer { arguments.forEach { free($0) } }
-        guard posix_spawn(&pid, path, nil, nil, &arguments, environ) == 0 else { throw FileError(path, errno) }
-    }
-
-    /// Without a farewell to anybody.
-    func kill() {
-        guard pid > 0 else { return }
-        Glibc.kill(pid, SIGKILL)
-        waitpid(pid, nil, 0)
-        pid = 0
-    }
-
-    private static func freePort() -> UInt16 {
-        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                _ = bind(socket, generic, length)
-                _ = getsockname(socket, generic, &length)
-            }
-        }
-        return UInt16(bigEndian: address.sin_port)
-    }
-}
+import TestSupport
 
 /// The hub's place in a test: sees everything, and says what is committed.
 final class TestHub: Sendable {
