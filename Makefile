@@ -42,7 +42,8 @@ test: unit-tests python-tests integration-tests chaos-short ## run all tests
 
 unit-tests: bootstrap ## run the tests in Swift
 	$(SWIFT) build --scratch-path $(BUILD) --build-tests
-	$(SWIFT) test --scratch-path $(BUILD) --skip-build
+	@# Many of the tests run real processes: a few at a time, so that none starves.
+	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4 $(SWIFT) test --scratch-path $(BUILD) --skip-build
 
 python-tests: $(venv)/ready ## run the tests of the platform library for Python
 	cd Python && $(abspath $(venv))/bin/pytest -q

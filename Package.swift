@@ -29,7 +29,7 @@ let package = Package(
         .target(name: "Files"),
         .target(name: "SimdJSON", dependencies: ["CShims"]),
         .target(name: "HubModel", dependencies: ["CShims", "SimdJSON"]),
-        .target(name: "Archive", dependencies: ["CArchive", "HubModel"]),
+        .target(name: "Archive", dependencies: ["CArchive", "Files", "HubModel"]),
         .target(name: "MQTT", dependencies: ["CMosquitto", "HubModel"]),
         .target(name: "Postgres", dependencies: ["CPQ"]),
         .target(
@@ -40,7 +40,7 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
 
-        .target(name: "SensorKit", dependencies: ["CShims", "HubModel", "MQTT", "SimdJSON"]),
+        .target(name: "SensorKit", dependencies: ["Files", "CShims", "HubModel", "MQTT", "SimdJSON"]),
         .target(name: "PlatformLib", dependencies: ["HubModel", "MQTT"]),
         .target(
             name: "Drivers", dependencies: ["SensorKit"], path: "Drivers",
@@ -49,7 +49,7 @@ let package = Package(
         .target(
             name: "Hub",
             dependencies: [
-                "Archive", "HubModel", "MQTT", "Postgres",
+                "Archive", "Files", "HubModel", "MQTT", "Postgres",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
@@ -69,7 +69,7 @@ let package = Package(
         .executableTarget(
             name: "sensorhub",
             dependencies: [
-                "Agent", "Archive", "Embedded", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON",
+                "Agent", "Archive", "Embedded", "Files", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

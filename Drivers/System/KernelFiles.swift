@@ -16,17 +16,19 @@ struct KernelFiles {
 
     /// The highest of the machine's temperatures.
     func hottestCelsius() -> Double? {
-        let zones = File.names(in: root + "/sys/class/thermal").filter { $0.hasPrefix("thermal_zone") }
+        let zones = names(in: "/sys/class/thermal").filter { $0.hasPrefix("thermal_zone") }
             .map { "/sys/class/thermal/\($0)/temp" }
-        let chips = File.names(in: root + "/sys/class/hwmon").flatMap { chip in
-            File.names(in: "\(root)/sys/class/hwmon/\(chip)").filter(Self.isTemperatureInput)
+        let chips = names(in: "/sys/class/hwmon").flatMap { chip in
+            names(in: "/sys/class/hwmon/\(chip)").filter(Self.isTemperatureInput)
                 .map { "/sys/class/hwmon/\(chip)/\($0)" }
         }
         return (zones + chips).compactMap { text($0).flatMap { Self.celsius($0) } }.max()
     }
 
+    private func names(in folder: String) -> [String] { (try? Folder.names(in: root + folder)) ?? [] }
+
     private func text(_ path: String, limit: Int = 1 << 14) -> KernelText? {
-        (try? File.bytes(of: root + path, limit: limit)).map { KernelText($0[...]) }
+        (try? File.beginning(of: root + path, limit: limit)).map { KernelText($0[...]) }
     }
 
     /// `temp1_input`, `temp2_input` …

@@ -1,4 +1,5 @@
 import CArchive
+import Files
 import Glibc
 
 /// Makes the archive of an app from its folder.
@@ -46,39 +47,26 @@ public enum AppArchive {
         var bytes: [UInt8] = []
     }
 
+    /// The paths of all regular files, links not followed.
     private static func files(in folder: String, prefix: String) throws(ArchiveError) -> [String] {
-        guard let directory = opendir(folder) else {
-            throw ArchiveError("'\(folder)': \(String(cString: strerror(errno)))")
-        }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if !name.hasPrefix("."), name != "__pycache__" { names.append(name) }
-        }
         var paths: [String] = []
-        for name in names.sorted() {
+        for name in try names(in: folder) where !name.hasPrefix(".") && name != "__pycache__" {
             var status = stat()
             guard lstat("\(folder)/\(name)", &status) == 0 else { continue }
             if status.st_mode & S_IFMT == S_IFDIR {
                 paths += try files(in: "\(folder)/\(name)", prefix: "\(prefix)\(name)/")
-            } else if status.st_mode & S_IFMT == S_IFREG {
+            } else if status.st_mode & S_IFMT == Glibc.S_IFREG {
                 paths.append("\(prefix)\(name)")
             }
         }
         return paths
     }
 
+    private static func names(in folder: String) throws(ArchiveError) -> [String] {
+        do { return try Folder.names(in: folder) } catch { throw ArchiveError("\(error)") }
+    }
+
     private static func read(_ path: String) throws(ArchiveError) -> [UInt8] {
-        guard let file = fopen(path, "re") else { throw ArchiveError("'\(path)': \(String(cString: strerror(errno)))") }
-        defer { fclose(file) }
-        var content: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        while case let count = fread(&chunk, 1, chunk.count, file), count > 0 {
-            content.append(contentsOf: chunk[..<count])
-        }
-        return content
+        do { return try File.bytes(of: path, limit: 256 << 20) } catch { throw ArchiveError("\(error)") }
     }
 }

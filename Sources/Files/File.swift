@@ -6,19 +6,26 @@ public enum File {
     ///
     /// - Parameter limit: in bytes; a larger file is an error.
     public static func bytes(of path: String, limit: Int = 16 << 20) throws(FileError) -> [UInt8] {
+        let bytes = try beginning(of: path, limit: limit + 1)
+        guard bytes.count <= limit else { throw FileError(path, EFBIG) }
+        return bytes
+    }
+
+    /// The first `limit` bytes of a file, or all if it has not that many.
+    public static func beginning(of path: String, limit: Int) throws(FileError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(path) }
         defer { close(descriptor) }
         var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 16 << 10)
-        while true {
-            let count = read(descriptor, &chunk, chunk.count)
+        var chunk = [UInt8](repeating: 0, count: min(limit, 16 << 10))
+        while bytes.count < limit {
+            let count = read(descriptor, &chunk, min(chunk.count, limit - bytes.count))
             if count == -1, errno == EINTR { continue }
             guard count >= 0 else { throw FileError(path) }
-            guard count > 0 else { return bytes }
-            guard bytes.count + count <= limit else { throw FileError(path, EFBIG) }
+            guard count > 0 else { break }
             bytes.append(contentsOf: chunk[..<count])
         }
+        return bytes
     }
 
     /// The content of a file as text; what is not UTF-8 is repaired.

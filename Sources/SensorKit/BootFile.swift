@@ -25,7 +25,7 @@ struct BootFile {
     func read() throws -> Content? {
         let bytes: [UInt8]
         do throws(FileError) {
-            bytes = try File.bytes(of: path, limit: Self.size)
+            bytes = try File.beginning(of: path, limit: Self.size)
         } catch {
             if error.isNotFound { return nil }
             throw error

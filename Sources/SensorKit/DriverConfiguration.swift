@@ -12,11 +12,7 @@ public struct DriverConfiguration: Sendable {
 
     /// - Throws: `FileError`, `JSONSyntaxError`, `ValidationError`.
     public init(file path: String) throws {
-        let bytes = try File.bytes(of: path, limit: Self.maximumBytes + 1)
-        guard bytes.count <= Self.maximumBytes else {
-            throw ValidationError("is larger than \(Self.maximumBytes) bytes")
-        }
-        try self.init(DocumentReader(try JSON(parsing: bytes)))
+        try self.init(DocumentReader(try JSON(parsing: try File.bytes(of: path, limit: Self.maximumBytes))))
     }
 
     /// Reads `{"driver": name, "type": {…}, "instance": {…}}`, with type and instance as the agent's plans have them.

@@ -46,7 +46,7 @@ struct Journal {
         prefix = folder.map { "\($0)/\(instance).journal." }
         guard let folder, let prefix else { return }
         let begin = "\(instance).journal."
-        let names = File.names(in: folder).filter { $0.hasPrefix(begin) }
+        let names = ((try? Folder.names(in: folder)) ?? []).filter { $0.hasPrefix(begin) }
         let numbers = names.compactMap { Int64($0.dropFirst(begin.count)) }
         for number in numbers.sorted() where (1...Position.maximum).contains(number) {
             nextNumber = number + 1

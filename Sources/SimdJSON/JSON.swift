@@ -1,3 +1,21 @@
+/// What a JSON value is.
+public enum JSONKind: Sendable {
+    case null, bool, int, double, string, array, object
+
+    /// As a person would name it in an error.
+    public var name: String {
+        switch self {
+        case .null: "null"
+        case .bool: "true or false"
+        case .int: "a whole number"
+        case .double: "a number"
+        case .string: "text"
+        case .array: "a list"
+        case .object: "an object"
+        }
+    }
+}
+
 /// A JSON value. Objects keep the order of their members.
 public enum JSON: Sendable, Hashable {
     case null
@@ -12,13 +30,13 @@ public enum JSON: Sendable, Hashable {
     /// The value's kind as a person would name it in an error.
     public var kind: String {
         switch self {
-        case .null: "null"
-        case .bool: "true or false"
-        case .int: "a whole number"
-        case .double: "a number"
-        case .string: "text"
-        case .array: "a list"
-        case .object: "an object"
+        case .null: JSONKind.null.name
+        case .bool: JSONKind.bool.name
+        case .int: JSONKind.int.name
+        case .double: JSONKind.double.name
+        case .string: JSONKind.string.name
+        case .array: JSONKind.array.name
+        case .object: JSONKind.object.name
         }
     }
 

@@ -5,11 +5,7 @@ public struct JSONTape {
     let strings: UnsafePointer<UInt8>
     let index: Int
 
-    public enum Kind {
-        case null, bool, int, double, string, array, object
-    }
-
-    public var kind: Kind {
+    public var kind: JSONKind {
         switch tag {
         case UInt8(ascii: "{"): .object
         case UInt8(ascii: "["): .array

@@ -1,6 +1,6 @@
 import Archive
 import ArgumentParser
-import Glibc
+import Files
 import HubModel
 import SimdJSON
 
@@ -38,13 +38,11 @@ struct AppsCommand: AsyncParsableCommand {
         }
 
         private func archive() throws -> [UInt8] {
-            var status = stat()
-            if stat(zip, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-                do { return try AppArchive.make(from: zip) } catch { throw CommandError("\(error)") }
+            do {
+                return File.isFolder(zip) ? try AppArchive.make(from: zip) : try File.bytes(of: zip, limit: 32 << 20)
+            } catch {
+                throw CommandError("\(error)")
             }
-            let limit = 32 << 20
-            guard status.st_size <= limit else { throw CommandError("\(zip): larger than \(limit >> 20) MiB") }
-            do { return try readFile(zip) } catch { throw CommandError("\(error)") }
         }
     }
 

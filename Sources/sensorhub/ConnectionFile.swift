@@ -1,5 +1,5 @@
 import Embedded
-import Glibc
+import Files
 import HubModel
 import MQTT
 import SimdJSON
@@ -23,10 +23,10 @@ struct ConnectionFile {
         path = data.connectionFile
         let content: [UInt8]
         do {
-            content = try readFile(path)
+            content = try File.bytes(of: path)
         } catch {
             throw CommandError(
-                error.isMissing
+                error.isNotFound
                     ? "no hub is running under \(data.path): start one with 'sensorhub up', or name another folder with --data"
                     : "\(error)")
         }
@@ -45,24 +45,4 @@ struct ConnectionFile {
             throw CommandError("\(path): \(error)")
         }
     }
-}
-
-/// A file that cannot be read.
-struct FileError: Error, CustomStringConvertible {
-    let path: String
-    let code: Int32
-
-    var isMissing: Bool { code == ENOENT }
-    var description: String { "\(path): \(String(cString: strerror(code)))" }
-}
-
-/// The whole content of a file.
-func readFile(_ path: String) throws(FileError) -> [UInt8] {
-    guard let file = fopen(path, "re") else { throw FileError(path: path, code: errno) }
-    defer { fclose(file) }
-    var content: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 64 << 10)
-    while case let count = fread(&chunk, 1, chunk.count, file), count > 0 { content.append(contentsOf: chunk[..<count]) }
-    guard ferror(file) == 0 else { throw FileError(path: path, code: errno) }
-    return content
 }

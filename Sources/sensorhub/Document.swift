@@ -1,3 +1,4 @@
+import Files
 import FoundationEssentials
 import SimdJSON
 
@@ -9,7 +10,7 @@ enum Document {
     static func read(_ path: String) throws -> JSON {
         let bytes: [UInt8]
         do {
-            bytes = try readFile(path)
+            bytes = try File.bytes(of: path)
         } catch {
             throw CommandError("\(error)")
         }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Embedded
+import Files
 import Hub
 import HubModel
 import Logging
@@ -38,7 +39,7 @@ struct HubCommand: AsyncParsableCommand {
             hub: try settings.identifier("hub.id", default: "main"), broker: broker,
             brokerPassword: try settings.required("broker.password"), accessFiles: try settings.accessFiles(),
             advertised: advertised.isEmpty ? [broker] : advertised, database: try settings.required("database"),
-            schema: String(decoding: try readFile(Installation.find().schema), as: UTF8.self),
+            schema: String(decoding: try File.bytes(of: Installation.find().schema), as: UTF8.self),
             brokerQueueLimit: try settings.number("broker.queueLimit", default: 500_000),
             reserve: try settings.optional("storage.folder").map { folder in
                 (folder, UInt64(try settings.number("storage.reserveMiB", default: 128)) << 20)

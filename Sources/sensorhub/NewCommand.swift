@@ -1,6 +1,6 @@
 import ArgumentParser
 import Embedded
-import Glibc
+import Files
 import HubModel
 
 struct NewCommand: AsyncParsableCommand {
@@ -18,7 +18,7 @@ struct NewCommand: AsyncParsableCommand {
             guard Identifier(name) != nil else {
                 throw ValidationError("'\(name)' cannot be the app's id: \(Identifier.rule)")
             }
-            guard access(dir, F_OK) != 0 else { throw CommandError("\(dir): is there already") }
+            guard !File.exists(dir) else { throw CommandError("\(dir): is there already") }
             let template = try Installation.find().examples + "/template"
             let count = try copy(template, to: dir) { $0.replacing("MyApp", with: name) }
             print("\(dir): \(count) files; \(dir)/README.md says how to go on")
@@ -26,30 +26,18 @@ struct NewCommand: AsyncParsableCommand {
 
         /// Copies a folder of text files.
         private func copy(_ source: String, to target: String, _ change: (String) -> String) throws -> Int {
-            guard let directory = opendir(source) else { throw FileError(path: source, code: errno) }
-            defer { closedir(directory) }
-            guard mkdir(target, 0o777) == 0 else { throw FileError(path: target, code: errno) }
+            try Folder.make(target, mode: 0o755)
             var count = 0
-            while let entry = readdir(directory) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                if name.hasPrefix(".") || name == "__pycache__" { continue }
-                if entry.pointee.d_type == UInt8(DT_DIR) {
+            for name in try Folder.names(in: source) where !name.hasPrefix(".") && name != "__pycache__" {
+                if File.isFolder("\(source)/\(name)") {
                     count += try copy("\(source)/\(name)", to: "\(target)/\(name)", change)
                 } else {
-                    let text = String(decoding: try readFile("\(source)/\(name)"), as: UTF8.self)
-                    try write(Array(change(text).utf8), to: "\(target)/\(name)")
+                    let text = change(try File.text(of: "\(source)/\(name)"))
+                    try File.replace("\(target)/\(name)", with: text.utf8, mode: 0o644)
                     count += 1
                 }
             }
             return count
-        }
-
-        private func write(_ bytes: [UInt8], to path: String) throws {
-            guard let file = fopen(path, "wxe") else { throw FileError(path: path, code: errno) }
-            let written = fwrite(bytes, 1, bytes.count, file)
-            guard fclose(file) == 0, written == bytes.count else { throw FileError(path: path, code: errno) }
         }
     }
 }

@@ -31,8 +31,8 @@ import Testing
             $0.payloads(on: $0.topics.sensor("lux-1", .events)).last?["state"]?.string == "RUNNING"
         }
 
+        try await bench.wait("the output") { $0.lines(on: $0.topics.sensor("lux-1", .log)).last == "done" }
         let lines = bench.lines(on: bench.topics.sensor("lux-1", .log))
-        #expect(lines.last == "done")
         let home = "\(bench.data)/programs/driver-lux-1"
         for line in [
             "SENSORHUB_HUB=main", "SENSORHUB_BROKER=mqtt://127.0.0.1:\(bench.broker.address.port)",

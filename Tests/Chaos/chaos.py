@@ -1,6 +1,6 @@
 """Kills, freezes and starves a hub while drivers read, then accounts for every reading.
 
-    chaos.py [--seconds 300] [--drivers 20] [--rate 200] [--faults 40] [--seed N]
+    chaos.py [--seconds 480] [--drivers 20] [--rate 150] [--faults 45] [--seed N]
 
 Exits non-zero when a single reading is not accounted for. What is run comes from $SENSORHUB_TEST_BUILD. As root the
 hub's folder is a file system of limited size, so that the disk can be full for a while.
@@ -37,12 +37,12 @@ def say(text: str = "") -> None:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=300, help="how long faults go on (default: 300)")
+    parser.add_argument("--seconds", type=float, default=480, help="how long faults go on (default: 480)")
     parser.add_argument("--drivers", type=int, default=20)
-    parser.add_argument("--rate", type=float, default=200, help="readings of each driver a second (default: 200)")
-    parser.add_argument("--faults", type=int, default=40, help="how many in all (default: 40)")
+    parser.add_argument("--rate", type=float, default=150, help="readings of each driver a second (default: 150)")
+    parser.add_argument("--faults", type=int, default=45, help="how many in all (default: 45)")
     parser.add_argument("--seed", type=int, help="repeats the faults of an earlier run (default: others each time)")
-    parser.add_argument("--disk", type=int, default=3072, help="size of the hub's file system in MiB (default: 3072)")
+    parser.add_argument("--disk", type=int, default=2048, help="size of the hub's file system in MiB (default: 2048)")
     parser.add_argument("--keep", action="store_true", help="keep the hub's log files after a failed run")
     return parser.parse_args()
 

@@ -245,8 +245,9 @@ def main() -> int:
         sender.close()
         for name, value in (
             ("malformed payloads", sent), ("of 10 MB", len(where)), ("dead letters", dead),
-            ("different reasons", reasons), ("stored by mistake", strangers), ("good readings sent", sender.good_readings),
-            ("good readings stored", rows), ("hub's memory before, MiB", before), ("after, MiB", after),
+            ("different reasons", reasons), ("stored by mistake", strangers),
+            ("good readings sent", sender.good_readings), ("good readings stored", rows),
+            ("hub's memory before, MiB", before), ("after, MiB", after),
             ("at most, MiB", peak),
         ):
             print(f"{name:28}{value:12,}")

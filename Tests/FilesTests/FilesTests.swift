@@ -30,6 +30,8 @@ import TestSupport
         try File.replace(path, with: [UInt8](repeating: 1, count: 100))
         #expect(throws: FileError(path, EFBIG)) { try File.bytes(of: path, limit: 99) }
         #expect(try File.bytes(of: path, limit: 100).count == 100)
+        #expect(try File.beginning(of: path, limit: 99).count == 99)
+        #expect(try File.beginning(of: path, limit: 101).count == 100)
         do {
             _ = try File.bytes(of: "\(path)/x")
         } catch {

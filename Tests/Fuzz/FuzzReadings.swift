@@ -101,7 +101,9 @@ private final class Fuzz {
         require(batch.columns.reduce(0) { $0 + $1.count } == counts.readings, "rows and readings differ")
         require(batch.deadLetters.count == counts.faults, "\(batch.deadLetters.count) dead letters of \(counts.faults)")
         require(batch.deadLetters.allSatisfy { $0.payload.count <= 65_536 }, "a dead letter without bound")
-        guard let part = batch.sensors.first, batch.sensors.count == 1 else { fail("the batch has forgotten its sensor") }
+        guard let part = batch.sensors.first, batch.sensors.count == 1 else {
+            fail("the batch has forgotten its sensor")
+        }
         require(part.corrections.count == counts.corrections, "clock corrections differ")
         require((part.latest != nil) == (counts.readings > 0), "the latest reading is not told")
         if let latest = part.latest {

@@ -98,7 +98,8 @@ def test_json_of_every_command_is_json(hub: Hub, running: str, arguments: list[s
 
 def test_json_of_the_commands_that_change_something_is_json(hub: Hub, running: str, tmp_path: Path) -> None:
     types = write(tmp_path / "types.json", PROBE_TYPE)
-    assert hub.json("types", "register", types)["results"] == [{"name": "probe", "status": 200}]
+    assert hub.json("types", "register", types)["results"] == [
+        {"name": "probe", "status": 200, "changed": False}]
     sensors = write(tmp_path / "sensors.json", [probe("json-1", driver=False, site="json")])
     (result,) = hub.json("sensors", "register", sensors)["results"]
     assert result["status"] == 201 and result["data_topic"] == hub.topic("sensors/json-1/data")

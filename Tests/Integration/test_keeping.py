@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any, Iterator
@@ -75,6 +76,35 @@ def test_a_type_loses_no_field_and_changes_none(kind: Kind) -> None:
     wait_until(lambda: kind.values() == [{"a": 1}], what="the reading")
 
 
+def test_a_type_may_gain_fields_while_readings_of_it_stream_in(hub: Hub, kind: Kind) -> None:
+    pid, sent, end = hub.part("hub"), 0, threading.Event()
+
+    def stream() -> None:
+        nonlocal sent
+        while not end.is_set():
+            kind.publish({"a": sent})
+            sent += 1
+
+    streaming = threading.Thread(target=stream)
+    streaming.start()
+    fields: dict[str, str] = {"a": "int"}
+    with hub.as_hub() as speaker:
+        for number in range(10):
+            fields[f"field{number}"] = "float"
+            document = {"name": kind.name, "sensor_data_structure": fields}
+            hub.rpc("types", "register", document=document)
+            hub.rpc("sensors", "register", document={"sensor_type": kind.name, "name": f"{kind.name}-new-{number}"})
+            speaker.publish(hub.topic(f"sensors/{kind.name}-new-{number}/data"), dict.fromkeys(fields, number))
+    end.set()
+    streaming.join()
+    wait_until(lambda: hub.count(kind.sensor) == sent, what=f"{sent} readings")
+    for number in range(10):
+        (reading,) = hub.rpc("readings", "get", sensor=f"{kind.name}-new-{number}")["readings"]
+        assert reading["v"] == dict.fromkeys(fields) | dict.fromkeys(list(fields)[: number + 2], number)
+    assert hub.part("hub") == pid
+    assert not kind.wait_for_letters(0)
+
+
 def test_a_running_driver_learns_of_a_new_field(hub: Hub, kind: Kind) -> None:
     sensor = f"{kind.name}-2"
     hub.rpc("sensors", "register", document={
@@ -142,7 +172,8 @@ def test_a_time_to_keep_readings_that_is_none_is_refused(kind: Kind, keep: str) 
 
 @pytest.mark.parametrize("parameters, expected", [
     ({}, "say which: 'sensor', 'ids' or 'all'"), ({"ids": [0]}, "ids[0]: must be from 1"),
-    ({"ids": 7}, "ids: expected a list"), ({"all": "yes"}, "all: expected true or false"), ({"sensor": "a/b"}, "sensor: 'a/b' is no id"),
+    ({"ids": 7}, "ids: expected a list"), ({"all": "yes"}, "all: expected true or false"),
+    ({"sensor": "a/b"}, "sensor: 'a/b' is no id"),
 ])
 def test_dead_letters_are_not_replayed_or_dropped_by_mistake(
     hub: Hub, parameters: dict[str, Any], expected: str,

@@ -61,7 +61,7 @@ private func changed(_ part: String, _ key: String, _ value: JSON) -> JSON {
             try DriverConfiguration(file: "\(folder.path)/none")
         }
         try folder.write("large", String(repeating: " ", count: 1 << 20 + 1))
-        #expect(throws: ValidationError("is larger than 1048576 bytes")) {
+        #expect(throws: FileError("\(folder.path)/large", 27)) {
             try DriverConfiguration(file: "\(folder.path)/large")
         }
     }

@@ -35,11 +35,13 @@ import Testing
 @Test func aFailingProgramIsStartedAgainAndGivenUp() async {
     let watch = Watched(
         "echo oh no >&2; exit 1",
-        RestartPolicy(.unexpected, startRetries: 2, backoffFirst: .milliseconds(20), backoffCap: .milliseconds(50)))
+        RestartPolicy(
+            .unexpected, startSeconds: .seconds(600), startRetries: 2, backoffFirst: .milliseconds(20),
+            backoffCap: .milliseconds(50)))
     await watch.program.start()
     let status = await watch.program.waitUntilIdle()
     #expect(status.state == .fatal)
-    #expect(status.reason == "given up after 3 failed starts, the last one: exited before 1 s: exit code 1: oh no")
+    #expect(status.reason == "given up after 3 failed starts, the last one: exited before 600 s: exit code 1: oh no")
     #expect(status.run == 3)
     #expect(watch.states == [.starting, .backoff, .starting, .backoff, .starting, .fatal])
 }

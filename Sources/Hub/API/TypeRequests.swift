@@ -17,9 +17,8 @@ extension HubCore {
         do {
             let type = try SensorType(item)
             if let known = registry.types[type.name] {
-                if known.type != type { try evolve(known, into: type, item) }
+                result["changed"] = .bool(try evolve(known, into: type, item))
                 result["status"] = 200
-                result["changed"] = .bool(known.type != type)
                 return result
             }
             let registered = try database.transaction {
@@ -37,7 +36,9 @@ extension HubCore {
     }
 
     /// A registered type may gain fields, and change its company and control functions. What its readings have stays.
-    private func evolve(_ known: RegisteredType, into type: SensorType, _ item: DocumentReader) throws {
+    ///
+    /// - Returns: false where nothing is new.
+    private func evolve(_ known: RegisteredType, into type: SensorType, _ item: DocumentReader) throws -> Bool {
         for field in known.type.fields {
             guard let new = type.field(field.name) else {
                 throw Refusal(
@@ -54,6 +55,7 @@ extension HubCore {
         // New fields come last, as their columns do, whatever their place in the document.
         let merged = SensorType(
             name: type.name, company: type.company, fields: known.type.fields + added, functions: type.functions)
+        guard merged != known.type else { return false }
         let registered = RegisteredType(id: known.id, type: merged, table: known.table)
         try database.transaction {
             try Registry.update(registered, adding: added, in: database)
@@ -66,6 +68,7 @@ extension HubCore {
         for instance in instances.values where instance.positions.contains(where: { $0.sensorType == type.name }) {
             publish(bindingMessage(of: instance))
         }
+        return true
     }
 
     /// `types/retention`: how long the readings of a type are kept.

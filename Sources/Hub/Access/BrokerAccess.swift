@@ -1,3 +1,4 @@
+public import Files
 import Glibc
 public import HubModel
 public import Postgres
@@ -93,47 +94,28 @@ public enum BrokerAccess {
         return grants
     }
 
-    /// The whole file under a new name, then renamed, so that the broker never reads half of it. It belongs to whoever
-    /// owns the folder, which is the broker's user where that is another than ours.
-    private static func write(_ text: String, to path: String) throws {
-        let temporary = path + ".new"
-        let folder = path.contains("/") ? String(path[..<path.lastIndex(of: "/")!]) : "."
-        // The folder may be the broker's, and what lies there then is not to be trusted by a hub that is root.
-        unlink(temporary)
-        // Where the hub has an account of its own, the broker reads the files by the folder's group.
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o640)
-        guard descriptor >= 0 else { throw AccessFileError(path: temporary) }
-        defer { close(descriptor) }
-        var bytes = Array(text.utf8)[...]
-        while !bytes.isEmpty {
-            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 else { throw AccessFileError(path: temporary) }
-            bytes = bytes.dropFirst(count)
+    /// The file belongs to whoever owns the folder, which is the broker's user where that is another than ours; where the
+    /// hub has an account of its own, the broker reads it by the folder's group.
+    private static func write(_ text: String, to path: String) throws(AccessFileError) {
+        do {
+            try File.replace(path, with: text.utf8, mode: 0o640, belongsToFolder: true)
+        } catch {
+            throw AccessFileError(cause: error)
         }
-        var owner = stat()
-        if geteuid() == 0, stat(folder, &owner) == 0 { fchown(descriptor, owner.st_uid, owner.st_gid) }
-        guard rename(temporary, path) == 0 else { throw AccessFileError(path: path) }
     }
 
+    /// The broker's process. The file is the broker's, so what it says is believed only of a mosquitto.
     private static func readPID(_ path: String) -> pid_t? {
-        guard let file = fopen(path, "r") else { return nil }
-        defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 32)
-        guard fgets(&line, 32, file) != nil else { return nil }
-        let pid = atoi(line)
-        return pid > 1 ? pid : nil
+        guard let text = try? File.text(of: path, limit: 64), let pid = pid_t(text.prefix { $0.isNumber }), pid > 1,
+            (try? File.text(of: "/proc/\(pid)/comm", limit: 64)) == "mosquitto\n"
+        else { return nil }
+        return pid
     }
 }
 
 /// A file of the broker's users or rights that cannot be written.
 public struct AccessFileError: Error, CustomStringConvertible {
-    public let path: String
-    public let reason: String
+    public let cause: FileError
 
-    init(path: String) {
-        self.path = path
-        reason = String(cString: strerror(errno))
-    }
-
-    public var description: String { "\(path): \(reason); the hub must be able to write this file and its folder" }
+    public var description: String { "\(cause); the hub must be able to write this file and its folder" }
 }

@@ -268,9 +268,8 @@ final class Ingest: Sendable {
                 receivedAt: receivedAt)
         }
 
-        /// A sensor that is not known may have been registered since the batch began.
+        /// What was registered before a message was sent holds for it, also where the batch began earlier.
         private func entry(for sensor: Identifier) -> IngestCatalog.Entry? {
-            if let entry = entries[sensor] { return entry }
             if let newer = catalog.entries(ifNewerThan: &catalogVersion) { entries = newer }
             return entries[sensor]
         }

@@ -23,7 +23,8 @@ struct IngestBatch {
 
     /// What a batch says of one sensor.
     struct SensorPart {
-        let entry: IngestCatalog.Entry
+        /// The newest: within a batch its type may gain fields.
+        fileprivate(set) var entry: IngestCatalog.Entry
         var latest: Latest?
         var notes = SequenceNotes()
         var corrections: [ClockCorrection] = []
@@ -36,8 +37,9 @@ struct IngestBatch {
         let payload: Range<Int>
     }
 
+    /// A type that gains fields within a batch is another one from then on: its rows have more columns.
     private struct ColumnsKey: Hashable {
-        let type: Int32
+        let type: ObjectIdentifier
         let clock: ClockState
     }
 
@@ -103,14 +105,17 @@ struct IngestBatch {
     }
 
     private mutating func sensorIndex(_ entry: IngestCatalog.Entry) -> Int {
-        if let index = sensorIndexes[entry.sensorID] { return index }
+        if let index = sensorIndexes[entry.sensorID] {
+            sensors[index].entry = entry
+            return index
+        }
         sensorIndexes[entry.sensorID] = sensors.count
         sensors.append(SensorPart(entry: entry))
         return sensors.count - 1
     }
 
     private mutating func columnIndex(_ type: IngestType, _ clock: ClockState) -> Int {
-        let key = ColumnsKey(type: type.id, clock: clock)
+        let key = ColumnsKey(type: ObjectIdentifier(type), clock: clock)
         if let index = columnIndexes[key] { return index }
         columnIndexes[key] = columns.count
         columns.append(ReadingColumns(type, clock: clock))
@@ -142,7 +147,7 @@ struct IngestBatch {
 
     /// Takes the readings of a type out, whose rows the database does not take: their messages become dead letters.
     mutating func refuse(_ refused: ReadingColumns, reason: String, topics: Topics, receivedAt: Int64) {
-        guard let index = columnIndexes[ColumnsKey(type: refused.type.id, clock: refused.clock)] else { return }
+        guard let index = columnIndexes[ColumnsKey(type: ObjectIdentifier(refused.type), clock: refused.clock)] else { return }
         columns[index] = ReadingColumns(refused.type, clock: refused.clock)
         readings -= refused.count
         for message in Set(refused.origins).sorted() {

@@ -227,18 +227,3 @@ extension FieldType {
         }
     }
 }
-
-extension JSONTape.Kind {
-    /// The kind as a person would name it.
-    fileprivate var name: String {
-        switch self {
-        case .null: "null"
-        case .bool: "true or false"
-        case .int: "a whole number"
-        case .double: "a number"
-        case .string: "text"
-        case .array: "a list"
-        case .object: "an object"
-        }
-    }
-}

@@ -4,25 +4,7 @@ import Testing
 
 @testable import SensorKit
 
-@Suite struct FileTests {
-    @Test func readsUpToALimit() throws {
-        let folder = TemporaryFolder()
-        let text = String(repeating: "0123456789", count: 1_000)
-        try folder.write("a", text)
-        #expect(try File.text(of: "\(folder.path)/a") == text)
-        #expect(try File.text(of: "\(folder.path)/a", limit: 5_001) == String(text.prefix(5_001)))
-        #expect(throws: FileError("\(folder.path)/b", ENOENT)) { try File.text(of: "\(folder.path)/b") }
-        #expect(FileError("/x", ENOENT).description == "/x: No such file or directory")
-    }
-
-    @Test func listsAFolder() throws {
-        let folder = TemporaryFolder()
-        for name in ["b", "a", ".hidden"] { try folder.write(name, "") }
-        #expect(File.names(in: folder.path).sorted() == ["a", "b"])
-        #expect(File.names(in: "\(folder.path)/none") == [])
-        unlink("\(folder.path)/.hidden")
-    }
-
+@Suite struct BootFileTests {
     @Test func remembersTheNumbersThatWereUsed() throws {
         let folder = TemporaryFolder()
         let file = BootFile(directory: folder.path, instance: Identifier("lamp-1")!)
