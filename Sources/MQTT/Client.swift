@@ -20,6 +20,8 @@ public final class Client: Sendable {
         var filters: [String] = []
         var isConnected = false
         var isStopping = false
+        /// How many published messages libmosquitto has not called done: acknowledged, or written at QoS 0.
+        var pending = 0
         var thread: pthread_t?
     }
 
@@ -83,9 +85,17 @@ public final class Client: Sendable {
     @discardableResult
     public func publish(_ message: OutgoingMessage) throws(MQTTError) -> Int32 {
         guard isConnected else { throw MQTTError(.noConnection, "no connection to the broker") }
-        let id = try mosquitto.publish(message)
-        wake.signal()
-        return id
+        // Counted before: the acknowledgement may come before this returns. Not under the lock, which the callback takes
+        // while libmosquitto holds locks of its own.
+        state.withLock { $0.pending += 1 }
+        do throws(MQTTError) {
+            let id = try mosquitto.publish(message)
+            wake.signal()
+            return id
+        } catch {
+            state.withLock { $0.pending -= 1 }
+            throw error
+        }
     }
 
     // MARK: The thread
@@ -148,10 +158,15 @@ public final class Client: Sendable {
         try mosquitto.keepAlive()
     }
 
-    /// Writes what is queued, then the farewell.
+    /// Writes what is queued, waits until the broker has it, and then says farewell. libmosquitto closes the connection
+    /// with the farewell; a broker that still had to acknowledge something would find it closed, take it for lost, and
+    /// publish the will.
     private func finish() throws(MQTTError) {
-        if isConnected { mosquitto.disconnect() }
         let deadline = Instant.now + .seconds(1)
+        while mosquitto.socket >= 0, isConnected, state.withLock({ $0.pending > 0 }), Instant.now < deadline {
+            try step(timeoutMilliseconds: 50)
+        }
+        if isConnected { mosquitto.disconnect() }
         while mosquitto.socket >= 0, mosquitto.wantsWrite, Instant.now < deadline {
             try step(timeoutMilliseconds: 50)
         }
@@ -183,6 +198,7 @@ extension Client: MosquittoDelegate {
     }
 
     func didPublish(_ id: Int32, error: MQTTError?) {
+        state.withLock { $0.pending = max(0, $0.pending - 1) }
         handler(.published(id: id, error: error))
     }
 }

@@ -88,15 +88,17 @@ def test_a_type_may_gain_fields_while_readings_of_it_stream_in(hub: Hub, kind: K
     streaming = threading.Thread(target=stream)
     streaming.start()
     fields: dict[str, str] = {"a": "int"}
-    with hub.as_hub() as speaker:
-        for number in range(10):
-            fields[f"field{number}"] = "float"
-            document = {"name": kind.name, "sensor_data_structure": fields}
-            hub.rpc("types", "register", document=document)
-            hub.rpc("sensors", "register", document={"sensor_type": kind.name, "name": f"{kind.name}-new-{number}"})
-            speaker.publish(hub.topic(f"sensors/{kind.name}-new-{number}/data"), dict.fromkeys(fields, number))
-    end.set()
-    streaming.join()
+    try:
+        with hub.as_hub() as speaker:
+            for number in range(10):
+                fields[f"field{number}"] = "float"
+                document = {"name": kind.name, "sensor_data_structure": fields}
+                hub.rpc("types", "register", document=document)
+                hub.rpc("sensors", "register", document={"sensor_type": kind.name, "name": f"{kind.name}-new-{number}"})
+                speaker.publish(hub.topic(f"sensors/{kind.name}-new-{number}/data"), dict.fromkeys(fields, number))
+    finally:
+        end.set()
+        streaming.join()
     wait_until(lambda: hub.count(kind.sensor) == sent, what=f"{sent} readings")
     for number in range(10):
         (reading,) = hub.rpc("readings", "get", sensor=f"{kind.name}-new-{number}")["readings"]

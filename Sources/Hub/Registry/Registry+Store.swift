@@ -17,6 +17,8 @@ extension Registry {
     /// Stores what has changed of a type, and gives its table columns for the fields that it has gained. In a transaction
     /// of the caller.
     static func update(_ type: RegisteredType, adding added: [Field], in database: Connection) throws {
+        // Ingest takes the table first and the type's row then: the other way round each could wait for the other.
+        try database.query("LOCK TABLE readings.\(quotedIdentifier(type.table)) IN ACCESS EXCLUSIVE MODE")
         try database.query(
             "UPDATE hub.sensor_type SET company = $2, functions = $3 WHERE id = $1",
             .int(type.id), .text(type.type.company), .text(type.type.functions.json.text()))
