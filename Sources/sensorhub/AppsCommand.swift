@@ -38,11 +38,15 @@ struct AppsCommand: AsyncParsableCommand {
         }
 
         private func archive() throws -> [UInt8] {
+            let limit = 32 << 20
+            let bytes: [UInt8]
             do {
-                return File.isFolder(zip) ? try AppArchive.make(from: zip) : try File.bytes(of: zip, limit: 32 << 20)
+                bytes = File.isFolder(zip) ? try AppArchive.make(from: zip) : try File.beginning(of: zip, limit: limit + 1)
             } catch {
                 throw CommandError("\(error)")
             }
+            guard bytes.count <= limit else { throw CommandError("\(zip): larger than \(limit >> 20) MiB") }
+            return bytes
         }
     }
 

@@ -1,5 +1,4 @@
 import Files
-import FoundationEssentials
 import SimdJSON
 
 /// A JSON file that a person wrote.
@@ -10,7 +9,7 @@ enum Document {
     static func read(_ path: String) throws -> JSON {
         let bytes: [UInt8]
         do {
-            bytes = try File.bytes(of: path)
+            bytes = try File.beginning(of: path, limit: (16 << 20) + 1)
         } catch {
             throw CommandError("\(error)")
         }
@@ -18,25 +17,8 @@ enum Document {
         do {
             return try JSON(parsing: bytes)
         } catch {
-            throw CommandError("\(path): \(error)\(place(in: bytes))")
+            if !bytes.isEmpty, let place = JSONPlace(of: bytes) { throw CommandError("\(path): not valid JSON: \(place)") }
+            throw CommandError("\(path): \(error)")
         }
-    }
-
-    /// Line and column of a syntax error: simdjson does not tell, Foundation's parser does.
-    private static func place(in bytes: [UInt8]) -> String {
-        do {
-            _ = try JSONDecoder().decode(Anything.self, from: Data(bytes))
-            return ""
-        } catch DecodingError.dataCorrupted(let context) {
-            let text = context.underlyingError.map { "\($0)" } ?? context.debugDescription
-            let reason = text.split(separator: "\"").first { $0.contains("line") } ?? text[...]
-            return " (\(reason))"
-        } catch {
-            return ""
-        }
-    }
-
-    private struct Anything: Decodable {
-        init(from decoder: any Decoder) throws {}
     }
 }
