@@ -55,9 +55,9 @@ chaos: build $(venv)/ready ## kill, freeze and starve a hub over a million readi
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(abspath $(venv))/bin/python Tests/Chaos/chaos.py $(CHAOS)
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(abspath $(venv))/bin/python Tests/Chaos/malformed.py
 
-chaos-short: unit-tests $(venv)/ready ## the same in two minutes, smaller
+chaos-short: unit-tests $(venv)/ready ## the same in two minutes, smaller and without the full disk
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/python Tests/Chaos/chaos.py \
-		--seconds 60 --drivers 5 --rate 50 --faults 20 --disk 768 $(CHAOS)
+		--seconds 60 --drivers 5 --rate 50 --faults 20 $(CHAOS)
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/python Tests/Chaos/malformed.py --count 20000
 
 fuzz: bootstrap ## feed the payload parser what finds new ways through it: make fuzz SECONDS=60
