@@ -131,7 +131,9 @@ final class Ingest: Sendable {
             dataPrefix = Array("\(topics.root)/sensors/".utf8)
             broker = DeferredAckClient(
                 ClientConfiguration(
-                    address: configuration.broker, clientID: "ingest.\(configuration.hub)",
+                    address: configuration.broker,
+                    // Whoever knows the id could connect with it and have the broker throw the session away, queue and all.
+                    clientID: "ingest.\(configuration.hub).\(sha256(Array(configuration.brokerPassword.utf8)).prefix(16))",
                     user: BrokerUser.hub(configuration.hub).description, password: configuration.brokerPassword,
                     sessionExpirySeconds: 7 * 86_400, receiveMaximum: 20_000),
                 filters: [topics.sensor("+", .data)])
