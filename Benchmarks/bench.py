@@ -26,7 +26,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "Tests" / "Integration")]
 
 import psycopg  # noqa: E402
 
-from hub import Hub, wait_until  # noqa: E402
+from hub import Hub  # noqa: E402
 from load import Load, Publisher  # noqa: E402
 
 FIELDS = {"temperature": "float", "humidity": "float", "state": "string"}

@@ -6,11 +6,15 @@ Publishing goes through no MQTT library on purpose: on two cores the publisher w
 from __future__ import annotations
 
 import selectors
-import socket
-import struct
+import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Iterator, Optional, Sequence
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "Tests" / "Chaos"))
+
+import packets  # noqa: E402
 
 # The packet ids that one connection uses in turn; far more than are ever unacknowledged.
 _IDS = 60_000
@@ -43,31 +47,11 @@ class Load:
                 yield f"sensorhub/{self.hub}/sensors/{instance}/data", body.encode()
 
 
-def _length(number: int) -> bytes:
-    out = bytearray()
-    while True:
-        number, digit = divmod(number, 128)
-        out.append(digit | (128 if number else 0))
-        if not number:
-            return bytes(out)
-
-
-def _text(value: str) -> bytes:
-    data = value.encode()
-    return struct.pack(">H", len(data)) + data
-
-
 class Publisher:
     """One connection, MQTT 3.1.1, QoS 1."""
 
     def __init__(self, port: int, user: str, password: str, client_id: str) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        body = _text("MQTT") + bytes([4, 0xC2]) + struct.pack(">H", 600) + _text(client_id) + _text(user) + _text(password)
-        self._socket.sendall(b"\x10" + _length(len(body)) + body)
-        answer = self._socket.recv(4)
-        if answer[3:] != b"\0":
-            raise RuntimeError(f"the broker refused the publisher: {answer!r}")
+        self._socket = packets.connect(port, user, password, client_id)
         self._packets: list[bytes] = []
 
     def close(self) -> None:
@@ -77,8 +61,7 @@ class Publisher:
         """Makes the packets; returns how many."""
         self._packets = []
         for number, (topic, payload) in enumerate(messages):
-            body = _text(topic) + struct.pack(">H", number % _IDS + 1) + payload
-            self._packets.append(b"\x32" + _length(len(body)) + body)
+            self._packets.append(packets.publish(topic, payload, number % _IDS + 1))
         return len(self._packets)
 
     def publish(self, rate: Optional[float] = None, window: int = 4_000, timeout: float = 300) -> float:
@@ -86,19 +69,19 @@ class Publisher:
 
         With `rate` it sends so many a second, evenly.
         """
-        packets, sent, acknowledged, partial = self._packets, 0, 0, 0
+        prepared, sent, acknowledged, partial = self._packets, 0, 0, 0
         pending = memoryview(b"")
         self._socket.setblocking(False)
         selector = selectors.DefaultSelector()
         selector.register(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
         start = time.perf_counter()
-        while acknowledged < len(packets):
-            if not pending and sent < len(packets):
-                allowed = min(len(packets), acknowledged + window, sent + 500)
+        while acknowledged < len(prepared):
+            if not pending and sent < len(prepared):
+                allowed = min(len(prepared), acknowledged + window, sent + 500)
                 if rate:
                     allowed = min(allowed, int((time.perf_counter() - start) * rate) + 1)
                 if allowed > sent:
-                    pending = memoryview(b"".join(packets[sent:allowed]))
+                    pending = memoryview(b"".join(prepared[sent:allowed]))
                     sent = allowed
             selector.modify(self._socket, selectors.EVENT_READ | (selectors.EVENT_WRITE if pending else 0))
             for _, events in selector.select(0.001 if rate else 0.1):
@@ -111,7 +94,7 @@ class Publisher:
                 if events & selectors.EVENT_WRITE and pending:
                     pending = pending[self._socket.send(pending):]
             if time.perf_counter() - start > timeout:
-                raise RuntimeError(f"only {acknowledged} of {len(packets)} messages were taken in {timeout} s")
+                raise RuntimeError(f"only {acknowledged} of {len(prepared)} messages were taken in {timeout} s")
         selector.close()
         self._socket.setblocking(True)
         return time.perf_counter() - start

@@ -7,6 +7,7 @@ from typing import Any, Iterator
 import pytest
 
 from hub import BUILD, SENSORHUB, Hub
+from samples import deploy_sleeper, probe, register
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -59,3 +60,21 @@ def fresh_hub() -> Iterator[Hub]:
         yield hub
     finally:
         destroy(hub)
+
+
+@pytest.fixture(scope="module")
+def nothing_dies(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same processes run at the end of a file as at its beginning, and the readings go on."""
+    register(hub, probe("taken-1", site="taken"), probe("taken-2", driver=False, site="taken"))
+    instance = deploy_sleeper(hub, tmp_path_factory.mktemp("taken"), "taken", {"site": "taken"})
+    hub.wait_until_running("taken-1")
+
+    def processes() -> dict[str, int]:
+        parts = {name: hub.part(name) for name in ("hub", "agent", "mosquitto", "postgres")}
+        return parts | {id: hub.program(id)["pid"] for id in ("taken-1", instance)}
+
+    before = processes()
+    yield
+    hub.rpc("hub", "status")
+    hub.wait_for_more_readings("taken-1")
+    assert processes() == before
