@@ -11,6 +11,8 @@ import argparse
 import json
 import os
 import platform
+import shutil
+import signal
 import statistics
 import struct
 import subprocess
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
@@ -43,11 +46,15 @@ class Bench:
         self.user = "hub.main"
         self.password = json.loads((self.hub.data / "hub.json").read_text())["broker"]["password"]
         self.boot = 0
+        self.sink_seconds = 0.0
+        self.database: Optional[psycopg.Connection[Any]] = None
 
     def __enter__(self) -> Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.database is not None:
+            self.database.close()
         left = self.hub.destroy()
         assert not left, f"left behind: {left}"
 
@@ -60,17 +67,28 @@ class Bench:
             self.hub.rpc("sensors", "register", document=sensors[start:start + 2_000])
         return [sensor["name"] for sensor in sensors]
 
-    def hub_pid(self) -> int:
-        text = subprocess.run(["pgrep", "-f", f"hub --config {self.hub.data}/hub.json"], capture_output=True, text=True)
-        return int(text.stdout.split()[0])
-
     def peak_mib(self) -> float:
-        """The most memory that the hub has had resident since the last `reset_peak`."""
-        status = Path(f"/proc/{self.hub_pid()}/status").read_text()
+        """The most memory that the hub has had resident."""
+        status = Path(f"/proc/{self.hub.part('hub')}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
+    def cpu(self) -> dict[str, float]:
+        """The processor time that each part has used so far, in seconds."""
+        times = {part: cpu_seconds(self.hub.part(part)) for part in ("hub", "mosquitto")}
+        postmaster = self.hub.part("postgres")
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        times["postgres"] = sum(cpu_seconds(pid) for pid in [postmaster, *children])
+        times["publisher"] = time.process_time()
+        times["sink"] = self.sink_seconds
+        return times
+
     def stored(self) -> int:
-        return int(self.hub.sql("SELECT sum(readings) AS n FROM hub.sensor_type")[0]["n"] or 0)
+        # Over one connection: a new one for each look would take time from what is measured.
+        if self.database is None:
+            self.database = psycopg.connect(self.hub.connection["database"], autocommit=True)
+        found = self.database.execute("SELECT coalesce(sum(readings), 0) FROM hub.sensor_type", prepare=True).fetchone()
+        assert found
+        return int(found[0])
 
     def publisher(self, load: Load, topic: Optional[Callable[[str], str]] = None) -> Publisher:
         publisher = Publisher(self.port, self.user, self.password, f"load{time.monotonic_ns()}")
@@ -117,6 +135,7 @@ class Bench:
             assert process.stdout.readline()
             seconds = time.perf_counter() - start
             sender.join()
+            self.sink_seconds += cpu_seconds(process.pid)
             return total / seconds
         finally:
             process.kill()
@@ -150,7 +169,7 @@ class Bench:
         statement = (
             b"INSERT INTO public.ceiling (instance_id, event_time, boot, seq, received_at, temperature, humidity, state) "
             b"SELECT * FROM unnest($1::int4[], $2::timestamptz[], $3::int8[], $4::int8[], $5::timestamptz[], $6::float8[], "
-            b"$7::float8[], $8::text[]) ON CONFLICT DO NOTHING")
+            b"$7::float8[], $8::text[])")
         with psycopg.connect(self.hub.connection["database"], autocommit=True) as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS public.ceiling (LIKE readings.climate0 INCLUDING ALL)")
             connection.execute("TRUNCATE public.ceiling")
@@ -162,6 +181,15 @@ class Bench:
             stored = connection.execute("SELECT count(*) FROM public.ceiling").fetchone()
             assert stored and stored[0] == len(batches) * batch, stored
             return len(batches) * batch / seconds
+
+
+def cpu_seconds(pid: int | str) -> float:
+    """User and system time of a process, in seconds; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def array(element: int, items: list[bytes]) -> bytes:
@@ -181,9 +209,17 @@ def rate(bench: Bench, count: int) -> Iterator[str]:
     names = bench.register(1, 100)
     bench.hub_rate(names, count // 4)
     ours, sink, naive = [], [], []
+    used = {"sink": Counter(), "hub": Counter()}
+
+    def counted(name: str, measure: Callable[[list[str], int], float]) -> float:
+        before = Counter(bench.cpu())
+        result = measure(names, count)
+        used[name] += Counter(bench.cpu()) - before
+        return result
+
     for _ in range(ROUNDS):
-        sink.append(bench.sink_rate(names, count))
-        ours.append(bench.hub_rate(names, count))
+        sink.append(counted("sink", bench.sink_rate))
+        ours.append(counted("hub", bench.hub_rate))
         naive.append(bench.naive_rate(names, count // 4))
     yield "### Rate: one reading a message\n"
     yield row("readings/s, median of 3", "", "ratio", "asked for")
@@ -194,6 +230,12 @@ def rate(bench: Bench, count: int) -> Iterator[str]:
     yield row("script on paho-mqtt and psycopg COPY", rates(naive),
               f"hub {statistics.median(a / b for a, b in zip(ours, naive)):.1f} times", "at least 2.5 times")
     yield f"\nThe hub's resident memory was {bench.peak_mib():.0f} MiB at most.\n"
+    parts = ["mosquitto", "publisher", "sink", "hub", "postgres"]
+    yield row("µs of processor time for each reading", *parts)
+    yield row(*["---"] * (len(parts) + 1))
+    for name, text in [("sink", "subscriber that throws away"), ("hub", "hub")]:
+        yield row(text, *(f"{used[name][part] * 1e6 / (ROUNDS * count):.1f}" if used[name][part] else "" for part in parts))
+    yield ""
 
 
 def arrays(bench: Bench, count: int) -> Iterator[str]:
@@ -274,7 +316,8 @@ def latency(bench: Bench, count: int) -> Iterator[str]:
 
 
 def callback_latency(bench: Bench) -> Iterator[str]:
-    """Both subscribers listen to the same readings at the same time."""
+    """All subscribers listen to the same readings at the same time, together with the load; the broker serves whoever
+    subscribed first before the others, so that they subscribe in turn in another order."""
     sensor, topic = "s100", "sensorhub/main/sensors/s100/data"
     binding = {
         "instance": "bench-1", "app": "bench", "algorithm": "probe", "version": 1, "reason": "bench",
@@ -288,42 +331,54 @@ def callback_latency(bench: Bench) -> Iterator[str]:
         # The owner may read what an algorithm may: what is measured is the library.
         "SENSORHUB_USER": bench.hub.connection["user"], "SENSORHUB_PASSWORD": bench.hub.connection["password"],
         "SENSORHUB_INSTANCE": "bench-1", "SENSORHUB_APP": "bench"}
-    commands = {
-        "library": [str(bench.build / "platform-latency")],
-        "bare": [str(bench.tools / "latency_sink"), str(bench.port), bench.user, bench.password, topic]}
-    processes = {
-        name: subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        for name, command in commands.items()}
+    bare = [str(bench.tools / "latency_sink"), str(bench.port), bench.user, bench.password, topic]
+    ours = [str(bench.build / "platform-latency")]
+    for name, command, asked in [
+        ("algorithm's callback, `onReading`", [*ours, "callback"], "median within 1.1 of the bare one"),
+        ("algorithm's loop, `for await`", [*ours, "loop"], ""),
+    ]:
+        ratios, lines = [], {"bare": [], "ours": []}
+        for order in [("bare", "ours"), ("ours", "bare")] * 2:
+            round_ = listen(bench, sensor, {key: {"bare": bare, "ours": command}[key] for key in order}, environment)
+            ratios.append(statistics.median(round_["ours"]) / statistics.median(round_["bare"]))
+            for key in order:
+                lines[key] += round_[key]
+        for key, text in [("bare", "bare libmosquitto subscriber"), ("ours", name)]:
+            yield row(f"published → {text}", f"{statistics.median(lines[key]) / 1e3:.3f}",
+                      f"{percentile(lines[key], 0.99) / 1e3:.2f}",
+                      f"{asked}: {statistics.mean(ratios):.2f}".lstrip(": ") if key == "ours" else "")
+
+
+def listen(bench: Bench, sensor: str, commands: dict[str, list[str]], environment: dict[str, str]) -> dict[str, list[float]]:
+    """Microseconds from the sending of each probe to its arrival, by process; they subscribe in the order given."""
     lines: dict[str, list[float]] = {name: [] for name in commands}
+    processes, readers = [], []
 
-    def read(name: str) -> None:
-        stream = processes[name].stdout
-        assert stream is not None
+    def read(stream: Any, name: str) -> None:
         for line in stream:
-            if line != "ready\n":
-                lines[name].append(float(line))
+            lines[name].append(float(line))
 
-    readers = [threading.Thread(target=read, args=(name,)) for name in commands]
-    for reader in readers:
-        reader.start()
-    time.sleep(1.5)
+    for name, command in commands.items():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        processes.append(process)
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        readers.append(threading.Thread(target=read, args=(process.stdout, name)))
+        readers[-1].start()
     bench.boot += 1
-    load = bench.publisher(Load([f"s{n}" for n in range(100)], 5_000 * 14, boot=bench.boot))
+    load = bench.publisher(Load([f"s{n}" for n in range(100)], 5_000 * 7, boot=bench.boot))
     background = threading.Thread(target=load.publish, kwargs={"rate": 5_000.0})
     background.start()
-    probe(bench, sensor, 12)
+    time.sleep(0.5)
+    probe(bench, sensor, 6)
     background.join()
-    for process in processes.values():
+    load.close()
+    for process in processes:
         process.kill()
         process.wait()
     for reader in readers:
         reader.join()
-    bare, ours = lines["bare"], lines["library"]
-    assert len(ours) > 500 and len(bare) > 500, (len(ours), len(bare))
-    yield row("published → bare libmosquitto subscriber", f"{statistics.median(bare) / 1e3:.3f}", f"{percentile(bare, 0.99) / 1e3:.2f}", "")
-    yield row("published → algorithm's loop, PlatformLib", f"{statistics.median(ours) / 1e3:.3f}", f"{percentile(ours, 0.99) / 1e3:.2f}",
-              "median within 1.1 of the bare one")
-    yield f"\nThe median through the library is {statistics.median(ours) / statistics.median(bare):.2f} times the bare one.\n"
+    assert all(len(values) > 500 for values in lines.values()), {name: len(values) for name, values in lines.items()}
+    return lines
 
 
 def growth(build: Path, tools: Path, count: int) -> Iterator[str]:
@@ -341,6 +396,49 @@ def growth(build: Path, tools: Path, count: int) -> Iterator[str]:
     yield f"\nThe slowest has {min(seen) / seen[0]:.2f} of the first one's rate; asked for: at least 0.8, and under 64 MB.\n"
 
 
+def cost(bench: Bench, count: int) -> Iterator[str]:
+    """Instructions of the hub for each reading: unlike times, nearly the same in each run."""
+    if not shutil.which("valgrind"):
+        yield "Cost: not measured, valgrind is not installed.\n"
+        return
+    names = bench.register(1, 100)
+    found = {}
+    # Valgrind does not understand all of Swift's debug information.
+    program = bench.tools / "sensorhub"
+    subprocess.run(["strip", "--strip-debug", "-o", str(program), str(bench.build / "sensorhub")], check=True)
+    for per_message in (1, 100):
+        # Ours stands by until the other one is gone; the one that `up` starts in its place stands by then.
+        former = bench.hub.part("hub")
+        out = bench.tools / f"callgrind.{per_message}"
+        process = subprocess.Popen(
+            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
+             str(program), "hub", "--config", str(bench.hub.data / "hub.json")],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "SENSORHUB_SHARE": str(HERE.parent)})
+        try:
+            assert process.stdout is not None
+            if not any("another hub leads" in line for line in process.stdout):
+                raise RuntimeError("the hub under valgrind has ended")
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+            # `up` would have the next one ready before ours looks again.
+            os.kill(bench.hub.pid, signal.SIGSTOP)
+            os.kill(former, signal.SIGKILL)
+            bench.hub_rate(names, 20_000, per_message)
+            os.kill(bench.hub.pid, signal.SIGCONT)
+            subprocess.run(["callgrind_control", "--zero", str(process.pid)], check=True, stdout=subprocess.DEVNULL)
+            bench.hub_rate(names, count, per_message)
+        finally:
+            process.terminate()
+            process.wait()
+        total = next(line for line in out.read_text().splitlines() if line.startswith(("totals:", "summary:")))
+        found[per_message] = int(total.split()[1]) / count
+    yield "### Cost\n"
+    yield row("instructions of the hub for each reading (callgrind)", "")
+    yield row("---", "---")
+    yield row("one reading a message", f"{found[1]:,.0f}")
+    yield row("100 readings a message", f"{found[100]:,.0f}")
+    yield ""
+
+
 def machine() -> str:
     model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.machine())
@@ -351,7 +449,7 @@ def machine() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="rate,arrays,latency,growth", help="which measurements, with commas")
+    parser.add_argument("--only", default="rate,arrays,latency,growth,cost", help="which measurements, with commas")
     parser.add_argument("--count", type=int, default=200_000, help="readings in each run")
     options = parser.parse_args()
     build = Path(os.environ["SENSORHUB_TEST_BUILD"]).resolve()
@@ -366,7 +464,7 @@ def main() -> None:
                     print(line, flush=True)
                 continue
             with Bench(build, tools) as bench:
-                for line in {"rate": rate, "arrays": arrays, "latency": latency}[name](bench, options.count):
+                for line in {"rate": rate, "arrays": arrays, "latency": latency, "cost": cost}[name](bench, options.count):
                     print(line, flush=True)
 
 

@@ -32,3 +32,10 @@ extension Duration {
         components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
     }
 }
+
+/// Waits; a signal that is handled elsewhere does not shorten it.
+public func pause(_ duration: Duration) {
+    let end = (Instant.now + max(.zero, duration)).nanoseconds
+    var time = timespec(tv_sec: Int(end / 1_000_000_000), tv_nsec: Int(end % 1_000_000_000))
+    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
+}

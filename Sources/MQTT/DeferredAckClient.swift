@@ -1,5 +1,6 @@
 import CMosquitto
 import Glibc
+import HubModel
 
 /// A subscriber that lets the broker have its acknowledgements only when it says so: read a batch, store it, then
 /// `acknowledge`.
@@ -28,7 +29,7 @@ public final class DeferredAckClient {
     private var isConnected = false
     private var isNewSession = false
     private var refusal: MQTTError?
-    private var lastKeepAlive = ContinuousClock.now
+    private var lastKeepAlive = Instant.now
     private var handler: ((BorrowedMessage) -> Void)?
     private var received = 0
 
@@ -48,7 +49,7 @@ public final class DeferredAckClient {
         isConnected = false
         refusal = nil
         try mosquitto.connect()
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = Instant.now + .seconds(10)
         while !isConnected {
             // The CONNECT has to go out; there is no acknowledgement in the queue yet.
             if mosquitto.wantsWrite { try mosquitto.writePackets() }
@@ -58,7 +59,7 @@ public final class DeferredAckClient {
                 throw refusal ?? error
             }
             if let refusal { throw refusal }
-            guard ContinuousClock.now < deadline else { throw MQTTError(.timeout, "the broker does not answer") }
+            guard Instant.now < deadline else { throw MQTTError(.timeout, "the broker does not answer") }
         }
         return isNewSession
     }
@@ -98,10 +99,14 @@ public final class DeferredAckClient {
 
     /// Lets the broker have the acknowledgement of everything that was read, and the keep-alive when it is due.
     public func acknowledge() throws(MQTTError) {
-        if ContinuousClock.now - lastKeepAlive > .seconds(1) {
+        if Instant.now - lastKeepAlive > .seconds(1) {
             lastKeepAlive = .now
             try mosquitto.keepAlive()
         }
+        guard mosquitto.wantsWrite else { return }
+        // libmosquitto writes each acknowledgement by itself; the kernel is to send them together.
+        mosquitto.holdsBackSegments = true
+        defer { mosquitto.holdsBackSegments = false }
         while mosquitto.wantsWrite {
             guard mosquitto.socket >= 0 else { throw MQTTError(.noConnection, "connection lost") }
             var descriptor = pollfd(fd: mosquitto.socket, events: Int16(POLLOUT), revents: 0)

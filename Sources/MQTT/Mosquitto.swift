@@ -96,6 +96,14 @@ final class Mosquitto: @unchecked Sendable {
     var socket: Int32 { mosquitto_socket(handle) }
     var wantsWrite: Bool { mosquitto_want_write(handle) }
 
+    /// While true the kernel sends full segments only (TCP_CORK); what is left goes out when it becomes false.
+    var holdsBackSegments = false {
+        didSet {
+            var value: Int32 = holdsBackSegments ? 1 : 0
+            setsockopt(socket, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
+        }
+    }
+
     /// Reads about one packet; callbacks come from inside.
     func readPackets() throws(MQTTError) { try check(mosquitto_loop_read(handle, 1)) }
     /// Writes what is queued, as far as the socket takes it.

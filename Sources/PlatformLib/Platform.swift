@@ -81,6 +81,15 @@ public final class Platform: Sendable {
         state.readings(of: positions.isEmpty ? nil : Set(positions))
     }
 
+    /// Has `take` called with each reading of these positions, or of all if none is named: as soon as it comes, on the
+    /// thread that reads from the broker. That is the shortest way; nothing else is read while `take` runs, so what takes
+    /// long or waits belongs into a loop over `readings`.
+    ///
+    /// - Returns: ends it, by `cancel` or when it is destroyed.
+    public func onReading(_ positions: Int..., take: @escaping @Sendable (Reading) -> Void) -> ReadingSubscription {
+        ReadingSubscription(state, state.listen(to: positions.isEmpty ? nil : Set(positions), take))
+    }
+
     // MARK: Control
 
     /// Calls a control function of the first sensor at a position, and waits for the driver's reply.

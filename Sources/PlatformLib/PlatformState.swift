@@ -12,9 +12,12 @@ final class PlatformState: Sendable {
         let position: Int
     }
 
-    private struct ReadingStream {
+    private struct Listener {
+        /// Nil for all.
         let positions: Set<Int>?
-        let continuation: AsyncStream<Reading>.Continuation
+        let take: @Sendable (Reading) -> Void
+        /// The platform has been closed.
+        var finish: @Sendable () -> Void = {}
     }
 
     private struct State {
@@ -27,7 +30,7 @@ final class PlatformState: Sendable {
         var isClosed = false
         var nextID = 0
         var bindingStreams: [Int: AsyncStream<BindingDocument>.Continuation] = [:]
-        var readingStreams: [Int: ReadingStream] = [:]
+        var listeners: [Int: Listener] = [:]
         var calls: [String: CheckedContinuation<Result<ControlReply, PlatformError>, Never>] = [:]
     }
 
@@ -44,13 +47,13 @@ final class PlatformState: Sendable {
     var problem: String? { state.withLock { $0.problem } }
 
     func close() {
-        let (bindings, readings, calls) = state.withLock { state in
+        let (bindings, listeners, calls) = state.withLock { state in
             state.isClosed = true
-            defer { (state.bindingStreams, state.readingStreams, state.calls) = ([:], [:], [:]) }
-            return (state.bindingStreams.values, state.readingStreams.values, state.calls.values)
+            defer { (state.bindingStreams, state.listeners, state.calls) = ([:], [:], [:]) }
+            return (state.bindingStreams.values, state.listeners.values, state.calls.values)
         }
         bindings.forEach { $0.finish() }
-        readings.forEach { $0.continuation.finish() }
+        listeners.forEach { $0.finish() }
         calls.forEach { $0.resume(returning: .failure(PlatformError(.closed, "the platform has been closed"))) }
     }
 
@@ -99,7 +102,7 @@ final class PlatformState: Sendable {
     }
 
     private func takeReadings(_ message: Message) {
-        let (place, streams) = state.withLock { ($0.places[message.topic], $0.readingStreams.values) }
+        let (place, listeners) = state.withLock { ($0.places[message.topic], $0.listeners.values) }
         guard let place else { return }
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
@@ -107,8 +110,8 @@ final class PlatformState: Sendable {
         for reading in Reading.read(
             message.payload, from: place.sensor, position: place.position, receivedAt: receivedAt)
         {
-            for stream in streams where stream.positions?.contains(reading.position) ?? true {
-                stream.continuation.yield(reading)
+            for listener in listeners where listener.positions?.contains(reading.position) ?? true {
+                listener.take(reading)
             }
         }
     }
@@ -136,20 +139,33 @@ final class PlatformState: Sendable {
 
     func readings(of positions: Set<Int>?) -> AsyncStream<Reading> {
         let (stream, continuation) = AsyncStream.makeStream(of: Reading.self, bufferingPolicy: .bufferingNewest(1_000))
+        let id = add(Listener(
+            positions: positions, take: { _ = continuation.yield($0) }, finish: { continuation.finish() }))
+        continuation.onTermination = { [weak self] _ in
+            if let id { self?.removeListener(id) }
+        }
+        return stream
+    }
+
+    /// - Returns: what `removeListener` takes; nil when the platform has been closed.
+    func listen(to positions: Set<Int>?, _ take: @escaping @Sendable (Reading) -> Void) -> Int? {
+        add(Listener(positions: positions, take: take))
+    }
+
+    func removeListener(_ id: Int) {
+        // Destroyed outside of the lock: what the listener holds may end with it.
+        _ = state.withLock { $0.listeners.removeValue(forKey: id) }
+    }
+
+    private func add(_ listener: Listener) -> Int? {
         let id = state.withLock { state -> Int? in
             guard !state.isClosed else { return nil }
             state.nextID += 1
-            state.readingStreams[state.nextID] = ReadingStream(positions: positions, continuation: continuation)
+            state.listeners[state.nextID] = listener
             return state.nextID
         }
-        guard let id else {
-            continuation.finish()
-            return stream
-        }
-        continuation.onTermination = { [weak self] _ in
-            _ = self?.state.withLock { $0.readingStreams.removeValue(forKey: id) }
-        }
-        return stream
+        if id == nil { listener.finish() }
+        return id
     }
 
     /// Sends a call and waits until `finishCall` names it.

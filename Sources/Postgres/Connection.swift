@@ -3,6 +3,9 @@ import CPQ
 /// A connection to PostgreSQL. Calls block; it is for one thread at a time.
 public final class Connection {
     private let handle: OpaquePointer
+    /// Names of prepared statements by what they say.
+    private var statements: [String: String] = [:]
+    private var statementCount = 0
 
     /// Connects.
     ///
@@ -29,8 +32,9 @@ public final class Connection {
         return "\(number / 10_000).\(number % 10_000)"
     }
 
-    /// Connects again after the connection was lost. Prepared statements are gone then.
+    /// Connects again after the connection was lost.
     public func reset() throws(PostgresError) {
+        statements = [:]
         PQreset(handle)
         guard PQstatus(handle) == CONNECTION_OK else { throw PostgresError(connection: handle) }
     }
@@ -55,18 +59,30 @@ public final class Connection {
         return Rows(try checked(result))
     }
 
-    /// Parses a statement once, for `execute`.
-    public func prepare(_ name: String, _ sql: String) throws(PostgresError) {
-        _ = try checked(PQprepare(handle, name, sql, 0, nil))
-    }
-
-    /// Runs a prepared statement.
+    /// Runs a statement that will be run again, with other parameters: the database parses and plans it once.
     @discardableResult
-    public func execute(_ name: String, _ parameters: [Parameter]) throws(PostgresError) -> Rows {
+    public func queryPrepared(_ sql: String, _ parameters: [Parameter]) throws(PostgresError) -> Rows {
+        let name = try prepared(sql)
         let result = Self.withPointers(parameters) { values, lengths, formats in
             PQexecPrepared(handle, name, Int32(parameters.count), values, lengths, formats, 0)
         }
         return Rows(try checked(result))
+    }
+
+    @discardableResult
+    public func queryPrepared(_ sql: String, _ parameters: Parameter...) throws(PostgresError) -> Rows {
+        try queryPrepared(sql, parameters)
+    }
+
+    /// The name under which the database knows the statement.
+    private func prepared(_ sql: String) throws(PostgresError) -> String {
+        if let name = statements[sql] { return name }
+        // Counted and not derived from the text: one that failed may have taken its name all the same.
+        statementCount += 1
+        let name = "s\(statementCount)"
+        _ = try checked(PQprepare(handle, name, sql, 0, nil))
+        statements[sql] = name
+        return name
     }
 
     /// Runs `body` in a transaction: committed when it returns, rolled back when it throws.

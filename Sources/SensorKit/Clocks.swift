@@ -15,10 +15,3 @@ public struct WallClock: Sendable {
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
     }
 }
-
-/// Waits; a signal that is handled elsewhere does not shorten it.
-public func pause(_ duration: Duration) {
-    let end = (Instant.now + max(.zero, duration)).nanoseconds
-    var time = timespec(tv_sec: Int(end / 1_000_000_000), tv_nsec: Int(end % 1_000_000_000))
-    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
-}

@@ -101,12 +101,16 @@ import Testing
         #expect(parse("[]") == Outcome())
     }
 
-    @Test(arguments: [
-        [], [0x00], [0xFF, 0xFE], Array("{".utf8), Array(#"{"count": 1"#.utf8), [0x22, 0xC3, 0x28, 0x22],
-        Array(repeating: UInt8(ascii: "["), count: 100_000),
-    ] as [[UInt8]])
-    func whatIsNotJSONIsOneFault(_ payload: [UInt8]) {
-        let outcome = parse(payload)
+    /// With names, as a test run prints its arguments.
+    private static let noJSON: [String: [UInt8]] = [
+        "nothing": [], "NUL": [0x00], "no UTF-8": [0xFF, 0xFE], "no UTF-8 in text": [0x22, 0xC3, 0x28, 0x22],
+        "a brace": Array("{".utf8), "a torn object": Array(#"{"count": 1"#.utf8),
+        "deep nesting": Array(repeating: UInt8(ascii: "["), count: 100_000),
+    ]
+
+    @Test(arguments: noJSON.keys.sorted())
+    func whatIsNotJSONIsOneFault(_ name: String) throws {
+        let outcome = parse(try #require(Self.noJSON[name]))
         #expect(outcome.readings.isEmpty)
         #expect(outcome.faults.count == 1)
     }

@@ -49,6 +49,21 @@ import Testing
         #expect(ledger.take(notes(.came(boot: 1, 2...9))).isEmpty)
     }
 
+    @Test func onlyNumbersBeyondTheHighestAreSureToBeNew() {
+        var ledger = SequenceLedger(progress: [4: 9], hasOpenGaps: false)
+        #expect(!ledger.take(notes(.came(boot: 4, 10...12), .came(boot: 5, 1...3))).mayRepeat)
+        #expect(ledger.take(notes(.came(boot: 4, 12...14))).mayRepeat)
+        #expect(!ledger.take(notes(.came(boot: 4, 20...20), .lost(boot: 4, 15...16), .ended(boot: 4, at: 21))).mayRepeat)
+        // A late one of a gap is new, but the ledger in memory does not know the gaps.
+        #expect(ledger.take(notes(.came(boot: 4, 17...17))).mayRepeat)
+    }
+
+    @Test func whatComesOfAForgottenBootMayBeARepeat() {
+        var ledger = SequenceLedger()
+        for boot in 1...20 { _ = ledger.take(notes(.came(boot: Int64(boot), 1...1))) }
+        #expect(ledger.take(notes(.came(boot: 2, 2...2))).mayRepeat)
+    }
+
     @Test func aBootBeginsAtOne() {
         var ledger = SequenceLedger(progress: [1: 50], hasOpenGaps: false)
         #expect(ledger.take(notes(.came(boot: 2, 3...4))).gaps == [range(2, 1...2)])

@@ -100,6 +100,28 @@ private final class Peer: Sendable {
         }
     }
 
+    @Test func aCallbackHasTheReadingsOfItsPositionsUntilItIsCancelled() async throws {
+        try await withPlatform { platform, peer in
+            let taken = Mutex<[Int64]>([])
+            let others = Mutex(0)
+            let subscription = platform.onReading(0) { reading in taken.withLock { $0.append(reading.sequence ?? 0) } }
+            let other = platform.onReading(1) { _ in others.withLock { $0 += 1 } }
+            try await peer.bind(1, "lamp-1")
+            let sending = Self.repeating { try await peer.read("lamp-1", 1, 10) }
+            var last = platform.readings(0).makeAsyncIterator()
+            _ = try #require(await last.next())
+            sending.cancel()
+            await sending.value
+            #expect(taken.withLock { Set($0) } == [1])
+            subscription.cancel()
+            try await peer.read("lamp-1", 2, 10)
+            while let reading = await last.next(), reading.sequence != 2 {}
+            #expect(taken.withLock { Set($0) } == [1])
+            #expect(others.withLock { $0 } == 0)
+            other.cancel()
+        }
+    }
+
     /// Does something again and again: the other side may not have subscribed yet.
     private static func repeating(_ body: @escaping @Sendable () async throws -> Void) -> Task<Void, Never> {
         Task {

@@ -24,7 +24,7 @@ enum GapTable {
             for range in change.lost { lost.append(sensor, range) }
         }
         if progress.count > 0 {
-            try database.query(
+            try database.queryPrepared(
                 """
                 INSERT INTO hub.progress AS p (sensor_id, boot, seq)
                 SELECT s, b, l FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int4[]) AS u (s, b, f, l, g)
@@ -33,7 +33,7 @@ enum GapTable {
                 """, progress.parameters)
         }
         if gaps.count > 0 {
-            try database.query(
+            try database.queryPrepared(
                 """
                 INSERT INTO hub.gap (sensor_id, boot, first_seq, last_seq, missing)
                 SELECT s, b, min(f), max(l), range_agg(int8range(f, l, '[]'))
@@ -42,7 +42,7 @@ enum GapTable {
                 """, gaps.parameters)
         }
         if late.count > 0 {
-            try database.query(
+            try database.queryPrepared(
                 """
                 UPDATE hub.gap SET missing = missing - came,
                     closed_at = CASE WHEN isempty(missing - came) THEN now() END
@@ -51,7 +51,7 @@ enum GapTable {
                 """, late.parameters)
         }
         if lost.count > 0 {
-            try database.query(
+            try database.queryPrepared(
                 """
                 UPDATE hub.gap SET missing = missing - gone, lost = lost + missing * gone,
                     closed_at = CASE WHEN isempty(missing - gone) THEN now() END
@@ -72,7 +72,7 @@ enum GapTable {
     static func missing(of sensors: [Int32], in database: Connection) throws(PostgresError) -> [Int32: [Range]] {
         var array = BinaryArray(.int4)
         for sensor in sensors { array.append(sensor) }
-        let rows = try database.query(
+        let rows = try database.queryPrepared(
             """
             SELECT s AS sensor_id, boot, lower(r) AS first, upper(r) - 1 AS last
             FROM unnest($1::int4[]) AS s, LATERAL (

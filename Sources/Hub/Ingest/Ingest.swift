@@ -12,6 +12,9 @@ final class Ingest: Sendable {
     /// A batch is committed when it has this many messages or payload bytes, or when nothing more is waiting.
     private static let maximumMessages = 5_000
     private static let maximumBytes = 4 << 20
+    /// After a commit readings are gathered for so long, so that many share the next one. The first reading after a pause
+    /// waits for nothing.
+    private static let gatheringTime = Duration.milliseconds(10)
 
     private let configuration: HubConfiguration
     private let catalog: IngestCatalog
@@ -147,6 +150,19 @@ final class Ingest: Sendable {
         func serve(
             while goesOn: () -> Bool, started: (Bool) -> Void, committed: ([Identifier: Committed]) -> Void
         ) throws {
+            do {
+                try work(while: goesOn, started: started, committed: committed)
+            } catch {
+                // Whatever it was, unless it was certainly the broker: a connection too many does no harm, one that is
+                // believed in and gone would be used for ever.
+                if !(error is MQTTError) { isDatabaseSuspect = true }
+                throw error
+            }
+        }
+
+        private func work(
+            while goesOn: () -> Bool, started: (Bool) -> Void, committed: ([Identifier: Committed]) -> Void
+        ) throws {
             if isDatabaseSuspect {
                 try store.reconnect()
                 isDatabaseSuspect = false
@@ -156,27 +172,35 @@ final class Ingest: Sendable {
             corrections = try store.corrections()
             batch = IngestBatch()
             started(try broker.connect(take))
+            var nextCommit = Instant.now
             while goesOn() {
                 if let entries = catalog.entries(ifNewerThan: &catalogVersion) { self.entries = entries }
                 try takeDeadLetters()
-                var messages = 0
-                while messages < Ingest.maximumMessages, batch.bytes < Ingest.maximumBytes {
-                    let count = try broker.read(
-                        limit: min(256, Ingest.maximumMessages - messages),
-                        waitMilliseconds: messages == 0 && batch.isEmpty ? 200 : 0, take)
-                    messages += count
-                    if count == 0 { break }
-                }
+                try gather(until: nextCommit)
                 if !batch.isEmpty {
                     try checkReserve()
-                    do {
-                        committed(try commit())
-                    } catch {
-                        isDatabaseSuspect = true
-                        throw error
-                    }
+                    committed(try commit())
+                    nextCommit = .now + Ingest.gatheringTime
                 }
                 try broker.acknowledge()
+            }
+        }
+
+        /// Reads until the batch is full, or nothing more is waiting and it is time for the next commit.
+        ///
+        /// In between it sleeps instead of waiting for each message: a reader that is woken by every message costs itself and
+        /// the broker more than the message does.
+        private func gather(until nextCommit: Instant) throws(MQTTError) {
+            var messages = 0
+            while messages < Ingest.maximumMessages, batch.bytes < Ingest.maximumBytes {
+                let count = try broker.read(
+                    limit: min(256, Ingest.maximumMessages - messages),
+                    waitMilliseconds: messages == 0 && batch.isEmpty ? 200 : 0, take)
+                messages += count
+                guard count < 256 else { continue }
+                let left = nextCommit - .now
+                guard !batch.isEmpty, left > .zero else { return }
+                pause(min(left, .milliseconds(5)))
             }
         }
 
@@ -198,7 +222,6 @@ final class Ingest: Sendable {
                 letters = try store.deadLetters(numbers)
             } catch {
                 replay.add(numbers)
-                isDatabaseSuspect = true
                 throw error
             }
             for (number, letter) in letters {
@@ -211,15 +234,17 @@ final class Ingest: Sendable {
         private func commit() throws -> [Identifier: Committed] {
             var changes: [Int32: SequenceLedger.Changes] = [:]
             var ledgers: [Int32: SequenceLedger] = [:]
+            var mayRepeat = false
             for part in batch.sensors where !part.notes.isEmpty {
                 let sensor = part.entry.sensorID
                 var ledger = self.ledgers[sensor] ?? SequenceLedger()
                 let change = ledger.take(part.notes)
                 if !change.isEmpty { changes[sensor] = change }
+                if change.mayRepeat { mayRepeat = true }
                 ledgers[sensor] = ledger
             }
             let open = ledgers.filter { $0.value.hasOpenGaps }.keys.sorted()
-            let missing = try store.store(batch, changes, openGaps: open)
+            let missing = try store.store(batch, changes, openGaps: open, mayRepeat: mayRepeat)
             var result: [Identifier: Committed] = [:]
             for part in batch.sensors {
                 let sensor = part.entry.sensorID

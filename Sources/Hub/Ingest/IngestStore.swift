@@ -8,9 +8,6 @@ final class IngestStore {
     private let topics: Topics
     private let logger: Logger
     private let parser = ReadingParser()
-    /// Names of prepared statements by what they say.
-    private var prepared: [String: String] = [:]
-    private var preparedCount = 0
 
     init(_ database: Connection, topics: Topics, logger: Logger) {
         self.database = database
@@ -20,7 +17,6 @@ final class IngestStore {
 
     /// Connects again after the connection was lost.
     func reconnect() throws(PostgresError) {
-        prepared = [:]
         try database.reset()
     }
 
@@ -71,28 +67,31 @@ final class IngestStore {
     /// A type whose rows the database refuses for a reason of their own (its table was changed by hand, say) must not
     /// hold up the others: its messages become dead letters.
     ///
-    /// - Parameter changes: what the batch means for the ledger, by sensor.
+    /// - Parameters:
+    ///   - changes: what the batch means for the ledger, by sensor.
+    ///   - mayRepeat: false where all its readings are expected to be new.
     /// - Returns: what is still missing of the sensors that have open gaps, lowest first.
     /// - Throws: `PostgresError` when the database is gone or cannot write: nothing is stored then.
     func store(
-        _ batch: IngestBatch, _ changes: [Int32: SequenceLedger.Changes], openGaps: [Int32]
+        _ batch: IngestBatch, _ changes: [Int32: SequenceLedger.Changes], openGaps: [Int32], mayRepeat: Bool
     ) throws -> [Int32: [SequenceLedger.Changes.Range]] {
         do {
-            return try write(batch, changes, openGaps)
+            return try write(batch, changes, openGaps, leavingRepeats: mayRepeat)
+        } catch let error as PostgresError where error.isRepeat && !mayRepeat {
+            return try store(batch, changes, openGaps: openGaps, mayRepeat: true)
         } catch let error as PostgresError where error.isRefusalOfRows {
             logger.warning("a batch was refused, trying each type by itself: \(error)")
-            prepared = [:]
-            return try write(try withoutRefused(batch), changes, openGaps)
+            return try write(try withoutRefused(batch), changes, openGaps, leavingRepeats: true)
         }
     }
 
     private func write(
-        _ batch: IngestBatch, _ changes: [Int32: SequenceLedger.Changes], _ openGaps: [Int32]
+        _ batch: IngestBatch, _ changes: [Int32: SequenceLedger.Changes], _ openGaps: [Int32], leavingRepeats: Bool
     ) throws -> [Int32: [SequenceLedger.Changes.Range]] {
-        let filled = batch.columns.filter { $0.count > 0 }
-        for columns in filled { try prepare(columns) }
-        return try database.transaction {
-            for columns in filled { try writeReadings(columns) }
+        try database.transaction {
+            for columns in batch.columns where columns.count > 0 {
+                try writeReadings(columns, leavingRepeats: leavingRepeats)
+            }
             try writeLatest(batch)
             for part in batch.sensors {
                 for correction in part.corrections { try write(correction, of: part.entry) }
@@ -103,24 +102,16 @@ final class IngestStore {
         }
     }
 
-    private func prepare(_ columns: ReadingColumns) throws {
-        let statement = columns.insertStatement
-        guard prepared[statement] == nil else { return }
-        // Each under a name of its own: after a refusal the former one is still taken.
-        preparedCount += 1
-        let name = "insert_\(preparedCount)"
-        try database.prepare(name, statement)
-        prepared[statement] = name
-    }
-
-    private func writeReadings(_ columns: ReadingColumns) throws {
-        let stored = try database.execute(prepared[columns.insertStatement]!, columns.parameters).affected
+    private func writeReadings(_ columns: ReadingColumns, leavingRepeats: Bool) throws {
+        let stored = try database.queryPrepared(
+            columns.insertStatement(leavingRepeats: leavingRepeats), columns.parameters
+        ).affected
         guard stored > 0 else { return }
-        try database.query(
+        try database.queryPrepared(
             "UPDATE hub.sensor_type SET readings = readings + $2 WHERE id = $1", .int(columns.type.id), .int(stored))
         var hours = BinaryArray(.int8)
         for hour in columns.hours.sorted() { hours.append(hour) }
-        try database.query(
+        try database.queryPrepared(
             """
             INSERT INTO hub.rollup_due (type_id, hour) SELECT $1, to_timestamp(h * 3600) FROM unnest($2::int8[]) AS u (h)
             ON CONFLICT DO NOTHING
@@ -133,7 +124,7 @@ final class IngestStore {
         for columns in batch.columns where columns.count > 0 {
             do {
                 try database.transaction {
-                    try database.query(columns.insertStatement, columns.parameters)
+                    try database.query(columns.insertStatement(leavingRepeats: true), columns.parameters)
                     throw Probe()
                 }
             } catch is Probe {
@@ -164,7 +155,7 @@ final class IngestStore {
             values.append(batch.value(of: latest, parser: parser))
         }
         guard sensors.count > 0 else { return }
-        try database.query(
+        try database.queryPrepared(
             """
             INSERT INTO hub.latest AS l (sensor_id, event_time, received_at, boot, seq, value)
             SELECT s, t, r, b, q, v::jsonb
@@ -223,7 +214,7 @@ final class IngestStore {
             reasons.append(letter.fault.reason.replacing("\0", with: "").utf8)
             payloads.append(letter.payload)
         }
-        try database.query(
+        try database.queryPrepared(
             """
             INSERT INTO hub.dead_letter (received_at, topic, field, reason, payload)
             SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::bytea[])
@@ -232,6 +223,9 @@ final class IngestStore {
 }
 
 extension PostgresError {
+    /// A row is in the table already.
+    fileprivate var isRepeat: Bool { state == "23505" }
+
     /// The rows or the table are at fault, and another try would end the same way: data exceptions (22), violated
     /// constraints (23), unknown tables and columns (42).
     fileprivate var isRefusalOfRows: Bool {

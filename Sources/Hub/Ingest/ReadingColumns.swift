@@ -72,14 +72,17 @@ struct ReadingColumns {
         ([instances, eventTimes, boots, sequences, receiveTimes] + fields).map { .array($0) }
     }
 
-    /// Stores all rows at once; what is there already is left as it is.
-    var insertStatement: String {
+    /// Stores all rows at once.
+    ///
+    /// - Parameter leavingRepeats: what is there already is left as it is. It takes half as long again, so it is for batches
+    ///   that may hold repeats; without it a repeat is an error.
+    func insertStatement(leavingRepeats: Bool) -> String {
         let columns = ["instance_id", "event_time", "boot", "seq", "received_at"] + type.fields.map(\.name) + ["clock"]
         let casts = ["int4", "timestamptz", "int8", "int8", "timestamptz"] + type.fields.map(\.type.columnType)
         let arrays = casts.enumerated().map { "$\($0 + 1)::\($1)[]" }.joined(separator: ", ")
         let names = columns.map(quotedIdentifier).joined(separator: ", ")
         return "INSERT INTO readings.\(quotedIdentifier(type.table)) (\(names)) SELECT *, '\(clock.rawValue)' "
-            + "FROM unnest(\(arrays)) ON CONFLICT DO NOTHING"
+            + "FROM unnest(\(arrays))" + (leavingRepeats ? " ON CONFLICT DO NOTHING" : "")
     }
 }
 

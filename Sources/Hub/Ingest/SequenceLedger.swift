@@ -57,6 +57,8 @@ struct SequenceLedger {
         var late: [Range] = []
         /// Numbers that the driver has given up.
         var lost: [Range] = []
+        /// Something came that may be in the database already.
+        var mayRepeat = false
 
         var isEmpty: Bool { progress.isEmpty && gaps.isEmpty && late.isEmpty && lost.isEmpty }
     }
@@ -116,6 +118,7 @@ struct SequenceLedger {
         _ boot: Int64, to range: ClosedRange<Int64>, _ changes: inout Changes, late: Bool
     ) {
         guard let known = highest[boot] ?? unknownBoot(boot) else {
+            changes.mayRepeat = true
             changes.late.append(.init(boot: boot, bounds: range))
             return
         }
@@ -123,6 +126,7 @@ struct SequenceLedger {
             changes.gaps.append(.init(boot: boot, bounds: known + 1...range.lowerBound - 1))
         }
         if late, range.lowerBound <= known {
+            changes.mayRepeat = true
             changes.late.append(.init(boot: boot, bounds: range.lowerBound...min(range.upperBound, known)))
         }
         let reached = late ? range.upperBound : range.lowerBound - 1
