@@ -105,6 +105,7 @@ public final class HubService: Sendable {
     /// - Throws: `LeadershipLost`
     private func serve(_ core: HubCore, client: Client, ingest: Ingest) throws {
         var housekeeping = Timer(every: .seconds(3_600)), rollups = Timer(every: .seconds(30))
+        var telling = Timer(every: .milliseconds(200))
         var isOnline = false
         while !inbox.isStopping {
             // Several changes at a time: all that waits is handled before the rights are written once.
@@ -150,7 +151,7 @@ public final class HubService: Sendable {
                     logger.warning("waiting for the database: \(error)")
                 }
             }
-            tellCommitted(ingest, client)
+            if telling.isDue() { tellCommitted(ingest, client) }
         }
     }
 
@@ -183,9 +184,12 @@ public final class HubService: Sendable {
         }
     }
 
+    /// With thousands of sensors, telling each of them after each commit would be more work than the readings are.
+    private static let toldAtATime = 200
+
     /// Tells drivers how far their readings have come, so that they can forget them.
     private func tellCommitted(_ ingest: Ingest, _ client: Client) {
-        publish(ingest.takeCommitted().map { sensor, committed in
+        publish(ingest.takeCommitted(atMost: Self.toldAtATime).map { sensor, committed in
             OutgoingMessage(
                 topic: topics.sensor(sensor.text, .committed), payload: committed.json.bytes(), isRetained: true)
         }, client)

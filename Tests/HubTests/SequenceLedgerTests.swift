@@ -26,9 +26,11 @@ import Testing
         var ledger = SequenceLedger()
         let changes = ledger.take(notes(.came(boot: 1, 1...100)))
         #expect(changes.progress == [1: 100])
+        #expect(changes.newBoots == [1])
+        #expect(ledger.take(notes(.came(boot: 1, 101...101))).newBoots.isEmpty)
         #expect(changes.gaps.isEmpty)
         #expect(!ledger.hasOpenGaps)
-        #expect(ledger.furthest! == (1, 100))
+        #expect(ledger.furthest! == (1, 101))
     }
 
     @Test func aJumpIsAGapAndWhatComesLateIsTold() {

@@ -12,9 +12,9 @@ final class Ingest: Sendable {
     /// A batch is committed when it has this many messages or payload bytes, or when nothing more is waiting.
     private static let maximumMessages = 5_000
     private static let maximumBytes = 4 << 20
-    /// After a commit readings are gathered for so long, so that many share the next one. The first reading after a pause
-    /// waits for nothing.
-    private static let gatheringTime = Duration.milliseconds(10)
+    /// After a commit readings are gathered for twice as long as it took, within these bounds, so that many share the next
+    /// one. The first reading after a pause waits for nothing.
+    private static let gatheringTime = Duration.milliseconds(10)...Duration.milliseconds(50)
 
     private let configuration: HubConfiguration
     private let catalog: IngestCatalog
@@ -36,7 +36,7 @@ final class Ingest: Sendable {
     }
 
     /// How far each sensor's readings have come since this was last taken.
-    private let committed = Mutex<[Identifier: Committed]>([:])
+    private let committed = Mutex(CommittedQueue())
 
     init(_ configuration: HubConfiguration, catalog: IngestCatalog, replay: ReplayQueue, logger: Logger) {
         self.configuration = configuration
@@ -56,12 +56,9 @@ final class Ingest: Sendable {
         }
     }
 
-    /// What drivers have not been told yet.
-    func takeCommitted() -> [Identifier: Committed] {
-        committed.withLock { committed in
-            defer { committed = [:] }
-            return committed
-        }
+    /// What drivers have not been told yet, those first that have waited longest.
+    func takeCommitted(atMost count: Int) -> [(Identifier, Committed)] {
+        committed.withLock { $0.take(atMost: count) }
     }
 
     func stop() { isStopping.store(true, ordering: .relaxed) }
@@ -84,7 +81,7 @@ final class Ingest: Sendable {
                         if isNewSubscription { state.hasSubscribed = true }
                     }
                 } committed: { sensors in
-                    committed.withLock { $0.merge(sensors) { _, new in new } }
+                    committed.withLock { $0.add(sensors) }
                 }
             } catch {
                 let isNew = state.withLock { state in
@@ -179,8 +176,10 @@ final class Ingest: Sendable {
                 try gather(until: nextCommit)
                 if !batch.isEmpty {
                     try checkReserve()
+                    let start = Instant.now
                     committed(try commit())
-                    nextCommit = .now + Ingest.gatheringTime
+                    let bounds = Ingest.gatheringTime, end = Instant.now
+                    nextCommit = end + min(max((end - start) * 2, bounds.lowerBound), bounds.upperBound)
                 }
                 try broker.acknowledge()
             }

@@ -89,9 +89,14 @@ final class IngestStore {
         _ batch: IngestBatch, _ changes: [Int32: SequenceLedger.Changes], _ openGaps: [Int32], leavingRepeats: Bool
     ) throws -> [Int32: [SequenceLedger.Changes.Range]] {
         try database.transaction {
+            var stored: [(columns: ReadingColumns, rows: Int64)] = []
             for columns in batch.columns where columns.count > 0 {
-                try writeReadings(columns, leavingRepeats: leavingRepeats)
+                let rows = try database.queryPrepared(
+                    columns.insertStatement(leavingRepeats: leavingRepeats), columns.parameters
+                ).affected
+                if rows > 0 { stored.append((columns, Int64(rows))) }
             }
+            try count(stored)
             try writeLatest(batch)
             for part in batch.sensors {
                 for correction in part.corrections { try write(correction, of: part.entry) }
@@ -102,20 +107,32 @@ final class IngestStore {
         }
     }
 
-    private func writeReadings(_ columns: ReadingColumns, leavingRepeats: Bool) throws {
-        let stored = try database.queryPrepared(
-            columns.insertStatement(leavingRepeats: leavingRepeats), columns.parameters
-        ).affected
-        guard stored > 0 else { return }
-        try database.queryPrepared(
-            "UPDATE hub.sensor_type SET readings = readings + $2 WHERE id = $1", .int(columns.type.id), .int(stored))
-        var hours = BinaryArray(.int8)
-        for hour in columns.hours.sorted() { hours.append(hour) }
+    /// Writes how many readings came of each type, and which hours are to be rolled up.
+    private func count(_ stored: [(columns: ReadingColumns, rows: Int64)]) throws {
+        guard !stored.isEmpty else { return }
+        var types = BinaryArray(.int4), counts = BinaryArray(.int8)
+        var dueTypes = BinaryArray(.int4), hours = BinaryArray(.int8)
+        // In the order of the key, so that two writers never wait for each other in a circle.
+        for (columns, rows) in stored.sorted(by: { $0.columns.type.id < $1.columns.type.id }) {
+            types.append(columns.type.id)
+            counts.append(rows)
+            for hour in columns.hours.sorted() {
+                dueTypes.append(columns.type.id)
+                hours.append(hour)
+            }
+        }
+        // A type stands there more than once where some of its clocks are not right.
         try database.queryPrepared(
             """
-            INSERT INTO hub.rollup_due (type_id, hour) SELECT $1, to_timestamp(h * 3600) FROM unnest($2::int8[]) AS u (h)
-            ON CONFLICT DO NOTHING
-            """, .int(columns.type.id), .array(hours))
+            UPDATE hub.sensor_type SET readings = readings + n
+            FROM (SELECT i, sum(n)::int8 AS n FROM unnest($1::int4[], $2::int8[]) AS u (i, n) GROUP BY i) AS stored
+            WHERE id = i
+            """, .array(types), .array(counts))
+        try database.queryPrepared(
+            """
+            INSERT INTO hub.rollup_due (type_id, hour)
+            SELECT i, to_timestamp(h * 3600) FROM unnest($1::int4[], $2::int8[]) AS u (i, h) ON CONFLICT DO NOTHING
+            """, .array(dueTypes), .array(hours))
     }
 
     /// The batch without the types whose rows are refused.

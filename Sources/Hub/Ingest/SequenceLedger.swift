@@ -51,6 +51,8 @@ struct SequenceLedger {
 
         /// The highest number of a boot.
         var progress: [Int64: Int64] = [:]
+        /// Those of these boots that nothing was known of.
+        var newBoots: Set<Int64> = []
         /// Numbers that were left out.
         var gaps: [Range] = []
         /// Numbers that come after higher ones: repeats, or late ones that fill gaps.
@@ -131,7 +133,7 @@ struct SequenceLedger {
         }
         let reached = late ? range.upperBound : range.lowerBound - 1
         guard reached > known else { return }
-        highest[boot] = reached
+        if highest.updateValue(reached, forKey: boot) == nil { changes.newBoots.insert(boot) }
         changes.progress[boot] = reached
         if highest.count > Self.keptBoots, let oldest = highest.keys.min() { highest[oldest] = nil }
     }
