@@ -342,6 +342,8 @@ CREATE TABLE IF NOT EXISTS hub.algorithm_instance (
     CONSTRAINT algorithm_instance_pk PRIMARY KEY (id),
     CONSTRAINT algorithm_instance_of_app FOREIGN KEY (app_id, sha256) REFERENCES hub.app_version
 );
+-- What it publishes readings of, position by position: [{"sensor_type", "sensor"}]
+ALTER TABLE hub.algorithm_instance ADD COLUMN IF NOT EXISTS outputs jsonb NOT NULL DEFAULT '[]';
 CREATE INDEX IF NOT EXISTS algorithm_instance_active ON hub.algorithm_instance (id) WHERE stopped_at IS NULL;
 
 -- Which sensor stands or stood at which position of an instance, from when to when, and why.
@@ -357,6 +359,11 @@ CREATE TABLE IF NOT EXISTS hub.binding (
     CONSTRAINT binding_of_instance FOREIGN KEY (instance_id) REFERENCES hub.algorithm_instance,
     CONSTRAINT binding_to_sensor FOREIGN KEY (sensor_id) REFERENCES hub.sensor
 );
+-- 'input' where the instance gets the sensor's readings, 'output' where it publishes them: one instance at a time does.
+ALTER TABLE hub.binding ADD COLUMN IF NOT EXISTS role text NOT NULL DEFAULT 'input'
+    CONSTRAINT binding_role_known CHECK (role IN ('input', 'output'));
+CREATE UNIQUE INDEX IF NOT EXISTS binding_output_once ON hub.binding (sensor_id)
+    WHERE until IS NULL AND role = 'output';
 CREATE UNIQUE INDEX IF NOT EXISTS binding_sensor_once ON hub.binding (instance_id, sensor_id) WHERE until IS NULL;
 CREATE INDEX IF NOT EXISTS binding_by_sensor ON hub.binding (sensor_id) WHERE until IS NULL;
 
@@ -489,10 +496,10 @@ END $$;
 
 CREATE OR REPLACE VIEW report.readings_per_hour AS SELECT * FROM report.readings_per_hour(24);
 
--- Who is bound to what, now and before.
+-- Who is bound to what, now and before; role says whether the instance gets or publishes the readings.
 CREATE OR REPLACE VIEW report.binding AS
 SELECT b.instance_id AS instance, i.app_id AS app, i.algorithm, b.position, s.name AS sensor, b.since, b.until,
-       b.reason, b.until_reason
+       b.reason, b.until_reason, b.role
 FROM hub.binding b
 JOIN hub.algorithm_instance i ON i.id = b.instance_id
 JOIN hub.sensor s ON s.id = b.sensor_id;

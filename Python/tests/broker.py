@@ -12,6 +12,7 @@ from pathlib import Path
 
 INSTANCE, APP = "bus-lightControl-1", "bus"
 PASSWORDS = {"hub.main": "hub-password", f"algorithm.{INSTANCE}": "algorithm-password"}
+OUTPUTS = ("comfort-1", "comfort-2")
 SENSORS = ("lux-1", "lux-2", "gps-1", "bio-1", "machine-1", "thermometer-1")
 
 # What docs/topics.md lets an algorithm do with these sensors, and nothing else: a test that binds another one sees what
@@ -22,7 +23,11 @@ topic readwrite sensorhub/main/#
 user algorithm.{INSTANCE}
 topic read sensorhub/main/algorithms/{INSTANCE}/binding
 topic write sensorhub/main/apps/{APP}/page
+topic read sensorhub/main/status
 """ + "".join(
+    f"topic write sensorhub/main/sensors/{sensor}/data\ntopic read sensorhub/main/sensors/{sensor}/committed\n"
+    for sensor in OUTPUTS
+) + "".join(
     f"topic read sensorhub/main/sensors/{sensor}/{leaf}\n"
     for sensor in SENSORS
     for leaf in ("data", "status", "control/reply")

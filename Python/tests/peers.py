@@ -6,10 +6,12 @@ import json
 import queue
 import threading
 import time
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
 import paho.mqtt.client as mqtt
 from broker import APP, INSTANCE, PASSWORDS, Broker
+
+from sensorhub.spans import Span, SpanSet
 
 ROOT = "sensorhub/main"
 TYPES: dict[str, dict[str, Any]] = {
@@ -17,6 +19,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "fields": {"lux": "float", "light": "bool"},
         "functions": [{"name": "set_light", "params": [{"name": "on", "type": "bool"}]}],
     },
+    "comfort": {"fields": {"comfort": "float", "count": "int", "word": "string", "open": "bool"}},
     "gps": {"fields": {"latitude": "float", "longitude": "float"}},
     "biometric": {"fields": {"passenger_id": "string", "boarded": "bool"}},
     "counter": {
@@ -78,18 +81,27 @@ class Peer:
         self.close()
 
 
-def sensor(id: str, type: str, **attributes: Any) -> dict[str, Any]:
+def sensor(id: str, type: str | dict[str, Any], **attributes: Any) -> dict[str, Any]:
+    """`type` is one of `TYPES`, or what could stand there."""
+    known = TYPES[type] if isinstance(type, str) else type
     document = {
         "id": id,
         "data": f"{ROOT}/sensors/{id}/data",
-        "fields": TYPES[type]["fields"],
-        "functions": TYPES[type].get("functions", []),
+        "fields": known["fields"],
+        "functions": known.get("functions", []),
         "attributes": attributes,
     }
     if document["functions"]:
         document["control"] = f"{ROOT}/sensors/{id}/control"
         document["reply"] = f"{ROOT}/sensors/{id}/control/reply"
     return document
+
+
+def output(index: int, id: Optional[str]) -> dict[str, Any]:
+    item: dict[str, Any] = {"index": index, "sensor_type": "comfort"}
+    if id is not None:
+        item["sensor"] = {**sensor(id, "comfort"), "committed": f"{ROOT}/sensors/{id}/committed"}
+    return item
 
 
 class FakeHub(Peer):
@@ -99,8 +111,11 @@ class FakeHub(Peer):
         super().__init__(broker, f"{ROOT}/apps/{APP}/page")
         self.version = 0
 
-    def bind(self, *positions: tuple[str, list[dict[str, Any]]], version: Optional[int] = None) -> int:
-        """`bind(("luxsensor", [sensor("lux-1", "luxsensor")]))`"""
+    def bind(
+        self, *positions: tuple[str, list[dict[str, Any]]], version: Optional[int] = None,
+        outputs: Sequence[Optional[str]] = (),
+    ) -> int:
+        """`bind(("luxsensor", [sensor("lux-1", "luxsensor")]))`; outputs by id, None for one that is not there."""
         self.version = self.version + 1 if version is None else version
         document = {
             "instance": INSTANCE,
@@ -113,6 +128,8 @@ class FakeHub(Peer):
                 for index, (type, sensors) in enumerate(positions)
             ],
         }
+        if outputs:
+            document["outputs"] = [output(index, id) for index, id in enumerate(outputs)]
         self.publish(f"{ROOT}/algorithms/{INSTANCE}/binding", document, retain=True)
         return self.version
 
@@ -159,3 +176,61 @@ class FakeDriver(Peer):
 
     def send_raw(self, content: Any) -> None:
         self.publish(f"{ROOT}/sensors/{self.sensor}/data", content)
+
+
+class FakeIngest(Peer):
+    """What the hub does with the readings of one sensor: stores them by number and says how far it is."""
+
+    def __init__(self, broker: Broker, sensor: str) -> None:
+        self.sensor = sensor
+        self.stored: dict[tuple[int, int], dict[str, Any]] = {}
+        self.lost: set[tuple[int, int]] = set()
+        self.ends: dict[int, int] = {}
+        #: How many times a reading came that was there already.
+        self.repeats = 0
+        self.messages = 0
+        #: Messages that are thrown away unseen, as by a broker that dies.
+        self.swallow: Callable[[int], bool] = lambda number: False
+        #: False for a hub that is away.
+        self.answers = True
+        super().__init__(broker, f"{ROOT}/sensors/{sensor}/data")
+
+    def got(self, topic: str, payload: bytes) -> None:
+        self.messages += 1
+        if self.swallow(self.messages):
+            return
+        document = json.loads(payload)
+        for item in document if isinstance(document, list) else [document]:
+            if "v" in item:
+                key = item["boot"], item["seq"]
+                self.repeats += key in self.stored
+                assert self.stored.setdefault(key, item) == item, "a number with two readings"
+            elif "lost" in item:
+                first, last = item["lost"]
+                self.lost |= {(item["boot"], seq) for seq in range(first, last + 1)}
+            else:
+                self.ends[item["boot"]] = item["end"]
+        if self.answers:
+            self.answer()
+
+    @property
+    def missing(self) -> list[tuple[int, int]]:
+        last = dict(self.ends)
+        for boot, seq in self.stored:
+            last[boot] = max(last.get(boot, 0), seq)
+        known = self.stored.keys() | self.lost
+        return sorted((boot, seq) for boot in last for seq in range(1, last[boot] + 1) if (boot, seq) not in known)
+
+    def answer(self) -> None:
+        if not self.stored:
+            return
+        boot, seq = max(self.stored)
+        missing = [[*span] for span in SpanSet(Span(boot, seq, seq) for boot, seq in self.missing).spans[:20]]
+        word = {"boot": boot, "seq": seq, **({"missing": missing} if missing else {})}
+        # Not waited for: this is the network thread.
+        self.client.publish(f"{ROOT}/sensors/{self.sensor}/committed", json.dumps(word), qos=1, retain=True)
+
+    @property
+    def counts(self) -> list[Any]:
+        """The field `count` of what is stored, in the order of the numbers."""
+        return [self.stored[key]["v"]["count"] for key in sorted(self.stored)]

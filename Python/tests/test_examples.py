@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from peers import FakeDriver, FakeHub, sensor, wait_until
+from broker import INSTANCE, Broker
+from peers import ROOT, FakeDriver, FakeHub, FakeIngest, sensor, wait_until
 
 EXAMPLES = Path(__file__).parent.parent.parent / "Examples"
-FOLDERS = ["bus-management", "load-alarm", "template"]
+FOLDERS = ["bus-management", "comfort", "load-alarm", "template"]
 Program = Callable[..., "subprocess.Popen[str]"]
 Driver = Callable[..., FakeDriver]
 
@@ -67,6 +68,11 @@ def test_deployment_fits_app_and_sensors(folder: str) -> None:
         wanted = [one["sensor_type"] for one in algorithm["input_sensors"]]
         info = entry.get("sensor_info", algorithm["input_sensors"])
         assert [one["sensor_type"] for one in info] == wanted
+        outputs = {one["name"]: one for one in instances_of(folder) if "name" in one}
+        written = [outputs[id] for id in entry.get("output_info", [])]
+        assert [one["sensor_type"] for one in written] == [
+            one["sensor_type"] for one in algorithm.get("output_sensors", [])]
+        assert not any("driver" in one for one in written)
         for position in info:
             given = position.get("filter_sensors", {})
             filters = {k: v for one in (given if isinstance(given, list) else [given]) for k, v in one.items()}
@@ -195,3 +201,48 @@ def test_template(hub: FakeHub, driver: Driver, program: Program) -> None:
     wait_until(lambda: [call["params"] for call in thermometer.calls] == [{"on": True}])
     thermometer.send(temperature=20, fan=True)
     wait_until(lambda: [call["params"] for call in thermometer.calls] == [{"on": True}, {"on": False}])
+
+
+def test_comfort(hub: FakeHub, broker: Broker, driver: Driver, program: Program) -> None:
+    types = {name: {"fields": one["sensor_data_structure"]} for name, one in types_of("comfort").items()}
+    document = {
+        "instance": INSTANCE, "app": "comfort", "algorithm": "comfort", "version": 1_000, "reason": "test",
+        "positions": [
+            {"index": 0, "sensor_type": "thermometer", "sensors": [sensor("lux-1", types["thermometer"])]},
+            {"index": 1, "sensor_type": "hygrometer", "sensors": [sensor("lux-2", types["hygrometer"])]},
+        ],
+        "outputs": [{"index": 0, "sensor_type": "comfort", "sensor": {
+            **sensor("comfort-1", types["comfort"]), "committed": f"{ROOT}/sensors/comfort-1/committed"}}],
+    }
+    hub.publish(f"{ROOT}/algorithms/{INSTANCE}/binding", document, retain=True)
+    thermometer, hygrometer = driver("lux-1"), driver("lux-2")
+    with FakeIngest(broker, "comfort-1") as ingest:
+        program(EXAMPLES / "comfort" / "app" / "comfort.py")
+        deadline = time.monotonic() + 15
+        while not ingest.stored:
+            assert time.monotonic() < deadline
+            hygrometer.send(humidity=50.0)
+            reading = thermometer.send(temperature=25.0)
+            time.sleep(0.1)
+        hygrometer.send(humidity=80.0)
+        thermometer.send(temperature=None)
+        thermometer.send(temperature=25)
+        wait_until(lambda: list(ingest.stored.values())[-1]["v"] == {"dew_point": 21.31, "comfortable": False})
+    # 25 °C and 50 % have a dew point of 13.9 °C (psychrometric tables).
+    first = list(ingest.stored.values())[0]
+    assert first["v"] == {"dew_point": 13.86, "comfortable": True}
+    assert first["t"] <= reading["t"]
+    hub.unbind()
+
+
+def test_dew_point() -> None:
+    spec = importlib.util.spec_from_file_location("comfort", EXAMPLES / "comfort" / "app" / "comfort.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for temperature in (-40, 0, 20, 50):
+        assert module.dew_point(temperature, 100) == pytest.approx(temperature)
+    # Saturation vapour pressures in hPa of ice-free water (Goff and Gratch): half of that at 20 °C is that at 9.27 °C.
+    assert module.dew_point(20, 50) == pytest.approx(9.27, abs=0.02)
+    assert module.comfort(None, 50) is None and module.comfort(20, 0) is None and module.comfort(20, 101) is None
+    assert module.comfort(27, 30)["comfortable"] is False and module.comfort(19.9, 30)["comfortable"] is False

@@ -148,7 +148,9 @@ actor AgentCore {
     private func follow(_ bytes: [UInt8]) {
         guard bytes != plan else { return }
         do {
-            follow(try Plan(parsing: bytes))
+            let plan = try Plan(parsing: bytes)
+            follow(plan)
+            removeStopped(besides: plan)
         } catch {
             logger.error("a command from the hub cannot be read: \(error)")
             return
@@ -178,6 +180,20 @@ actor AgentCore {
         placement.follow(plan).forEach(perform)
     }
 
+    /// Removes what algorithm instances have left that were stopped for good while this agent was away.
+    private func removeStopped(besides plan: Plan) {
+        // What cannot be read might name one of them.
+        guard !isShuttingDown, plan.unreadable.isEmpty else { return }
+        let wanted = Set(plan.programs.map(\.program) + plan.refused.map(\.0)).union(programs.keys)
+        let prefix = "\(ProgramID.Kind.algorithm.rawValue)-"
+        for name in (try? Folder.names(in: site.folders.programs)) ?? [] where name.hasPrefix(prefix) {
+            guard let id = Identifier(name.dropFirst(prefix.count)), !wanted.contains(ProgramID(.algorithm, id)) else {
+                continue
+            }
+            perform(.forget(ProgramID(.algorithm, id)))
+        }
+    }
+
     private func perform(_ action: PlacementStateMachine.Action) {
         switch action {
         case .start(let planned):
@@ -199,9 +215,15 @@ actor AgentCore {
                 ProgramReport(
                     program: program, state: .fatal, reason: reason, pid: nil, time: microsecondsNow(), run: run))
         case .forget(let program):
-            // What the program itself has kept stays, should it come back.
             site.secrets.remove(program)
-            try? Folder.remove("\(site.folders.program(program))/config.json")
+            switch program.kind {
+            // What the driver itself has kept stays, should its sensor come back.
+            case .driver: try? Folder.remove("\(site.folders.program(program))/config.json")
+            // No other instance will ever have its id.
+            case .algorithm:
+                let folder = site.folders.program(program)
+                Task { await onThread { try? Folder.remove(folder) } }
+            }
             reports.forget(program)
         }
     }

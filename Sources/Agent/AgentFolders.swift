@@ -23,7 +23,7 @@ struct AgentFolders: Sendable {
     private var lock: String { "\(root)/lock" }
 
     func program(_ program: ProgramID) -> String { "\(programs)/\(program)" }
-    /// What the program itself keeps; it stays when the program is removed.
+    /// What the program itself keeps. A driver's stays without its sensor; an algorithm's goes with its instance.
     func state(of program: ProgramID) -> String { "\(self.program(program))/state" }
 
     /// Makes the folders, and takes the root for this process.

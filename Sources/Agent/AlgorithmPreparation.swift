@@ -26,6 +26,7 @@ struct AlgorithmPreparation: Sendable {
         var environment = site.environment(of: program, password: password)
         environment["SENSORHUB_INSTANCE"] = program.id.text
         environment["SENSORHUB_APP"] = app.text
+        environment["SENSORHUB_STATE"] = site.folders.state(of: program)
         let executable: String, arguments: [String]
         switch language {
         case .python:

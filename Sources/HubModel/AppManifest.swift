@@ -6,6 +6,8 @@ public struct AppManifest: Sendable, Hashable {
         public let script: String
         /// The sensor type of each position, in order; a type can stand here more than once.
         public let inputSensors: [Identifier]
+        /// The sensor type of each position that it publishes readings for, in order; likewise.
+        public let outputSensors: [Identifier]
     }
 
     public let id: Identifier
@@ -46,7 +48,7 @@ public struct AppManifest: Sendable, Hashable {
     }
 
     private static func algorithm(_ reader: DocumentReader) throws(ValidationError) -> Algorithm {
-        try reader.allowOnly(["algorithm_name", "script", "input_sensors"])
+        try reader.allowOnly(["algorithm_name", "script", "input_sensors", "output_sensors"])
         let script = try reader.required("script")
         try script.allowOnly(["name"])
         let scriptName = try script.required("name")
@@ -54,13 +56,20 @@ public struct AppManifest: Sendable, Hashable {
         guard ArchivePath.isSafe(path) else {
             throw scriptName.error("'\(path.prefix(80))' is no path inside the app")
         }
+        return Algorithm(
+            name: try reader.required("algorithm_name").identifier(), script: path,
+            inputSensors: try types(try reader.optional("input_sensors")),
+            outputSensors: try types(try reader.optional("output_sensors")))
+    }
+
+    /// `[{"sensor_type": "gps"}, …]`
+    private static func types(_ reader: DocumentReader?) throws(ValidationError) -> [Identifier] {
         var types: [Identifier] = []
-        for item in try reader.optional("input_sensors")?.items() ?? [] {
+        for item in try reader?.items() ?? [] {
             try item.allowOnly(["sensor_type"])
             types.append(try item.required("sensor_type").identifier())
         }
-        return Algorithm(
-            name: try reader.required("algorithm_name").identifier(), script: path, inputSensors: types)
+        return types
     }
 }
 

@@ -34,6 +34,29 @@ public struct BindingDocument: Sendable, Hashable {
         }
     }
 
+    /// A position at which the algorithm publishes readings of its own.
+    public struct Output: Sendable, Hashable {
+        public let sensorType: Identifier
+        /// Nil while it is not registered.
+        public let sensor: OutputSensor?
+
+        public init(sensorType: Identifier, sensor: OutputSensor?) {
+            self.sensorType = sensorType
+            self.sensor = sensor
+        }
+    }
+
+    /// The sensor that is published, and where the hub says how far its readings have come.
+    public struct OutputSensor: Sendable, Hashable {
+        public let sensor: Sensor
+        public let committedTopic: String
+
+        public init(id: Identifier, type: SensorType, attributes: JSONObject, topics: Topics) {
+            sensor = Sensor(id: id, type: type, attributes: attributes, topics: topics)
+            committedTopic = topics.sensor(id.text, .committed)
+        }
+    }
+
     public let instance: Identifier
     public let app: Identifier
     public let algorithm: Identifier
@@ -41,10 +64,11 @@ public struct BindingDocument: Sendable, Hashable {
     public let version: Int64
     public let reason: String
     public let positions: [Position]
+    public let outputs: [Output]
 
     public init(
         instance: Identifier, app: Identifier, algorithm: Identifier, version: Int64, reason: String,
-        positions: [Position]
+        positions: [Position], outputs: [Output] = []
     ) {
         self.instance = instance
         self.app = app
@@ -52,6 +76,7 @@ public struct BindingDocument: Sendable, Hashable {
         self.version = version
         self.reason = reason
         self.positions = positions
+        self.outputs = outputs
     }
 }
 
@@ -63,10 +88,17 @@ extension BindingDocument {
                 "sensors": .array(position.sensors.map(\.json)),
             ]
         }
-        return [
+        var object: JSONObject = [
             "instance": .string(instance.text), "app": .string(app.text), "algorithm": .string(algorithm.text),
             "version": .int(version), "reason": .string(reason), "positions": .array(positions),
         ]
+        guard !outputs.isEmpty else { return .object(object) }
+        object["outputs"] = .array(outputs.enumerated().map { index, output in
+            var item: JSONObject = ["index": .int(Int64(index)), "sensor_type": .string(output.sensorType.text)]
+            if let sensor = output.sensor { item["sensor"] = sensor.json }
+            return .object(item)
+        })
+        return .object(object)
     }
 
     public init(json: JSON) throws(ValidationError) {
@@ -83,6 +115,27 @@ extension BindingDocument {
             positions.append(Position(sensorType: try item.required("sensor_type").identifier(), sensors: sensors))
         }
         self.positions = positions
+        var outputs: [Output] = []
+        for item in try reader.optional("outputs")?.items() ?? [] {
+            let sensor = try item.optional("sensor")
+            outputs.append(Output(
+                sensorType: try item.required("sensor_type").identifier(),
+                sensor: try sensor.map { (sensor) throws(ValidationError) in try OutputSensor(sensor) }))
+        }
+        self.outputs = outputs
+    }
+}
+
+extension BindingDocument.OutputSensor {
+    var json: JSON {
+        guard var object = sensor.json.object else { return sensor.json }
+        object["committed"] = .string(committedTopic)
+        return .object(object)
+    }
+
+    init(_ reader: DocumentReader) throws(ValidationError) {
+        sensor = try BindingDocument.Sensor(reader)
+        committedTopic = try reader.required("committed").string()
     }
 }
 

@@ -101,6 +101,28 @@ public struct PositionQuery: Sendable, Hashable {
     }
 }
 
+/// A sensor that an algorithm publishes the readings of, at one position of its outputs.
+public struct OutputPosition: Sendable, Hashable {
+    public let sensorType: Identifier
+    public let sensor: Identifier
+
+    public init(sensorType: Identifier, sensor: Identifier) {
+        self.sensorType = sensorType
+        self.sensor = sensor
+    }
+
+    public var json: JSON {
+        ["sensor_type": .string(sensorType.text), "sensor": .string(sensor.text)]
+    }
+
+    /// Reads `json` back, as the database has it.
+    public init(json: JSON) throws(ValidationError) {
+        let reader = DocumentReader(json)
+        sensorType = try reader.required("sensor_type").identifier()
+        sensor = try reader.required("sensor").identifier()
+    }
+}
+
 /// How an algorithm's script is run.
 public enum Language: String, Sendable, Hashable, CaseIterable {
     /// In the app's own Python environment.
@@ -127,6 +149,8 @@ public struct DeploymentEntry: Sendable, Hashable {
     public let algorithm: Identifier
     /// Nil where the app's own `input_sensors` are to be used, without filters.
     public let positions: [PositionQuery]?
+    /// The sensors that it publishes readings of, one for each of the app's `output_sensors`.
+    public let outputs: [Identifier]
     public let language: Language
     public let requirements: [String]
 
@@ -149,7 +173,8 @@ public struct DeploymentEntry: Sendable, Hashable {
 
     /// Reads one entry.
     public init(_ reader: DocumentReader) throws(ValidationError) {
-        try reader.allowOnly(["application_id", "algorithm_name", "sensor_info", "scheduling_info", "environment"])
+        try reader.allowOnly(
+            ["application_id", "algorithm_name", "sensor_info", "output_info", "scheduling_info", "environment"])
         application = try reader.required("application_id").identifier()
         algorithm = try reader.required("algorithm_name").identifier()
         if let info = try reader.optional("sensor_info") {
@@ -159,6 +184,7 @@ public struct DeploymentEntry: Sendable, Hashable {
         } else {
             positions = nil
         }
+        outputs = try Self.outputs(try reader.optional("output_info"))
         if let scheduling = try reader.optional("scheduling_info") { try Self.checkScheduling(scheduling) }
         if let environment = try reader.optional("environment") {
             try environment.allowOnly(["lang", "dependencies"])
@@ -171,6 +197,17 @@ public struct DeploymentEntry: Sendable, Hashable {
         if language == .executable, !requirements.isEmpty {
             throw reader.error("environment.dependencies are for lang python, not for an executable")
         }
+    }
+
+    /// The ids of `output_info`. No sensor has two positions: an algorithm could not tell them apart.
+    private static func outputs(_ reader: DocumentReader?) throws(ValidationError) -> [Identifier] {
+        var outputs: [Identifier] = []
+        for item in try reader?.items() ?? [] {
+            let sensor = try item.identifier()
+            guard !outputs.contains(sensor) else { throw item.error("'\(sensor)' stands here twice") }
+            outputs.append(sensor)
+        }
+        return outputs
     }
 
     private static func checkScheduling(_ reader: DocumentReader) throws(ValidationError) {

@@ -49,6 +49,9 @@ struct DeployCommand: AsyncParsableCommand {
         for position in entry["positions"]?.array ?? [] {
             print("  \(position.plain("index"))  \(position.plain("sensor_type")) ← \(position.plain("sensors"))")
         }
+        for output in entry["outputs"]?.array ?? [] {
+            print("  \(output.plain("index"))  \(output.plain("sensor_type")) → \(output.plain("sensor"))")
+        }
     }
 
     /// Follows the new instances until each runs, has ended, or has failed for good.

@@ -16,7 +16,8 @@ struct ProgramsCommand: AsyncParsableCommand {
                 table.add([
                     program.plain("id"), program.plain("kind"), runs, program.plain("node"), program.plain("state"),
                     program.plain("pid"), program.plain("since"), program.plain("runs"), program.plain("reason"),
-                    program.plain("sensors"),
+                    program.plain("outputs").isEmpty
+                        ? program.plain("sensors") : "\(program.plain("sensors")) → \(program.plain("outputs"))",
                 ])
             }
             table.print(whenEmpty: "nothing is to run: register a sensor with a driver, or deploy an app")

@@ -39,6 +39,40 @@ private let library = "\(#filePath)".split(separator: "/").dropLast(3).reduce(""
     }
 }
 
+@Test func whatAnAlgorithmKeepsOutlivesItsRunsAndGoesWithTheInstance() async throws {
+    try await Bench.run { bench in
+        let archive = try bench.archive([
+            "main.sh": """
+                #!/bin/sh
+                if [ -e "$SENSORHUB_STATE/kept" ]; then echo "found $(cat "$SENSORHUB_STATE/kept")"; exec sleep 1000; fi
+                echo it > "$SENSORHUB_STATE/kept"; kill -9 $$
+                """
+        ])
+        let folder = "\(bench.data)/programs/algorithm-light-1"
+        bench.startAgent()
+        try await bench.run("light-1", sha256: sha256(archive), script: "main.sh", archive: archive)
+        try await bench.wait("the next run") {
+            $0.lines(on: $0.topics.algorithm("light-1", .log)).contains("found it")
+        }
+        #expect(access("\(folder)/state/kept", F_OK) == 0)
+        // Stopped while the agent is away, and found out when the hub's plan comes.
+        await bench.stopAgent()
+        #expect(access("\(folder)/state/kept", F_OK) == 0)
+        bench.startAgent()
+        try await bench.wait("the snapshot") { $0.reports("snapshot").count == 2 }
+        try await bench.send(plan: [])
+        try await bench.wait("the end of the folder") { _ in access(folder, F_OK) == 0 ? nil : true }
+        #expect(access("\(bench.data)/secrets/algorithm-light-1", F_OK) != 0)
+
+        // Stopped while it runs.
+        try await bench.run("light-2", sha256: sha256(archive), script: "main.sh")
+        let other = "\(bench.data)/programs/algorithm-light-2"
+        try await bench.wait("its file") { _ in access("\(other)/state/kept", F_OK) == 0 ? true : nil }
+        try await bench.send(plan: [])
+        try await bench.wait("the end of the folder") { _ in access(other, F_OK) == 0 ? nil : true }
+    }
+}
+
 @Test func anArchiveIsCheckedBeforeItIsUsed() async throws {
     try await Bench.run { bench in
         let archive = try bench.archive(["main.sh": "#!/bin/sh\n"])

@@ -25,8 +25,24 @@ import Testing
         for position in positions { #expect(try PositionQuery(json: position.json) == position) }
     }
 
+    @Test func outputsAreIdsInOrder() throws {
+        let start = #"{"application_id": "bus", "algorithm_name": "comfort""#
+        #expect(try entry(start + "}").outputs.isEmpty)
+        let outputs = try entry(start + #", "output_info": ["comfort-2", "comfort-1"]}"#).outputs
+        #expect(outputs.map(\.text) == ["comfort-2", "comfort-1"])
+        let position = OutputPosition(sensorType: Identifier("comfort")!, sensor: outputs[0])
+        #expect(try OutputPosition(json: position.json) == position)
+    }
+
     @Test(arguments: [
         (#"{"algorithm_name": "a"}"#, "'application_id' is missing"),
+        (#"{"application_id": "x", "algorithm_name": "a", "output_info": "c-1"}"#, "output_info: expected a list, found text"),
+        (#"{"application_id": "x", "algorithm_name": "a", "output_info": ["c-1", {"sensor": "c-2"}]}"#,
+         "output_info[1]: expected text, found an object"),
+        (#"{"application_id": "x", "algorithm_name": "a", "output_info": ["c 1"]}"#,
+         "output_info[0]: 'c 1' is no id: 1 to 64 letters, digits, '_' or '-'"),
+        (#"{"application_id": "x", "algorithm_name": "a", "output_info": ["c-1", "c-2", "c-1"]}"#,
+         "output_info[2]: 'c-1' stands here twice"),
         (#"{"application_id": "x", "algorithm_name": "a", "sensor_info": [{"sensor_typ": "lux"}]}"#,
          "sensor_info[0]: unknown key 'sensor_typ' (did you mean 'sensor_type'?)"),
         (#"{"application_id": "x", "algorithm_name": "a", "sensor_info": [{"sensor_type": "lux", "count": "5-2"}]}"#,
@@ -55,7 +71,23 @@ import Testing
 }
 
 @Suite struct AppManifestTests {
+    @Test func typesOfInputsAndOutputsKeepTheirOrder() throws {
+        let manifest = try AppManifest(DocumentReader(try JSON(parsing: #"""
+            {"application_id": "x", "application_name": "X", "algorithm_list": [
+                {"algorithm_name": "a", "script": {"name": "a.py"}, "input_sensors": [{"sensor_type": "lux"}],
+                 "output_sensors": [{"sensor_type": "comfort"}, {"sensor_type": "alarm"}, {"sensor_type": "comfort"}]},
+                {"algorithm_name": "b", "script": {"name": "b.py"}}]}
+            """#)))
+        #expect(manifest.algorithms[0].inputSensors.map(\.text) == ["lux"])
+        #expect(manifest.algorithms[0].outputSensors.map(\.text) == ["comfort", "alarm", "comfort"])
+        #expect(manifest.algorithms[1].outputSensors.isEmpty)
+    }
+
     @Test(arguments: [
+        (#"{"application_id": "x", "application_name": "X", "algorithm_list": [{"algorithm_name": "a", "script": {"name": "a.py"}, "output_sensors": [{"sensor_typ": "c"}]}]}"#,
+         "algorithm_list[0].output_sensors[0]: unknown key 'sensor_typ' (did you mean 'sensor_type'?)"),
+        (#"{"application_id": "x", "application_name": "X", "algorithm_list": [{"algorithm_name": "a", "script": {"name": "a.py"}, "output_sensor": []}]}"#,
+         "algorithm_list[0]: unknown key 'output_sensor' (did you mean 'output_sensors'?)"),
         (#"{"application_id": "x", "application_name": "X", "algorithm_list": []}"#,
          "algorithm_list: at least one algorithm is needed"),
         (#"{"application_id": "x", "application_name": "X", "algorithm_list": [{"algorithm_name": "a", "script": {"name": "../a.py"}}]}"#,

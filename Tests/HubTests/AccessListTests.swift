@@ -11,7 +11,10 @@ import Testing
             hub: id("main"), users: [.algorithm(id("a-1")), .hub(id("main")), .node(id("pi")), .sensor(id("lux"))],
             grants: [
                 .algorithm(id("a-1"), app: id("bus"), sensor: id("lux")),
+                .writing(id("a-1"), sensor: id("comfort"), isControlled: false),
+                .writing(id("a-1"), sensor: id("blind"), isControlled: true),
                 .algorithm(id("gone"), app: id("bus"), sensor: id("lux")),
+                .writing(id("gone"), sensor: id("comfort"), isControlled: true),
                 .output(ProgramID(.algorithm, id("a-1")), node: id("pi")),
                 .output(ProgramID(.driver, id("lux")), node: id("pi")),
             ])
@@ -32,6 +35,12 @@ import Testing
             topic read sensorhub/main/sensors/lux/status
             topic read sensorhub/main/sensors/lux/control/reply
             topic write sensorhub/main/sensors/lux/control
+            topic write sensorhub/main/sensors/comfort/data
+            topic read sensorhub/main/sensors/comfort/committed
+            topic write sensorhub/main/sensors/blind/data
+            topic read sensorhub/main/sensors/blind/committed
+            topic read sensorhub/main/sensors/blind/control
+            topic write sensorhub/main/sensors/blind/control/reply
 
             user hub.main
             topic readwrite sensorhub/main/#

@@ -106,6 +106,10 @@ class Hub:
     def start(self, *options: str) -> Hub:
         """Returns when the banner is there."""
         self.launch(*options)
+        return self.wait_until_up()
+
+    def wait_until_up(self) -> Hub:
+        """After `launch`: returns when the banner is there."""
         wait_until(self._is_up, 120, "the banner of sensorhub up")
         self.connection = json.loads((self.data / "connection.json").read_text())
         return self
@@ -133,7 +137,12 @@ class Hub:
         self.close()
         assert self._process is not None
         self._process.send_signal(number)
-        return self._process.wait(90)
+        return self.wait(90)
+
+    def wait(self, seconds: float) -> int:
+        """Waits for its end, and returns its exit code."""
+        assert self._process is not None
+        return self._process.wait(seconds)
 
     def kill9(self) -> None:
         """Kills `sensorhub up` itself; what it has started lives on."""

@@ -46,8 +46,9 @@ class Peer:
 
     def __init__(
         self, address: tuple[str, int], user: Optional[str] = None, password: Optional[str] = None, *,
-        protocol: int = 5, client_id: str = "",
+        protocol: int = 5, client_id: str = "", clean: bool = True,
     ) -> None:
+        """With `clean` off (and protocol 4) the broker keeps the session, and what comes for it, after our end."""
         self.user = user
         self.messages: list[Message] = []
         self._state = threading.Condition()
@@ -58,7 +59,8 @@ class Peer:
         self._protocol = protocol
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id=client_id or f"test-{uuid.uuid4().hex[:12]}",
-            protocol=paho.MQTTv5 if protocol == 5 else paho.MQTTv311, reconnect_on_failure=False)
+            protocol=paho.MQTTv5 if protocol == 5 else paho.MQTTv311, reconnect_on_failure=False,
+            clean_session=None if protocol == 5 else clean)
         if user is not None:
             self._client.username_pw_set(user, password)
         self._client.on_connect = self._on_connect

@@ -4,7 +4,7 @@ Most algorithms need only `Platform`; `getSensorData` and `setSensorData` are th
 IAS IoT platform.
 """
 
-from .binding import Binding, ControlFunction, Parameter, Position, Sensor
+from .binding import Binding, ControlFunction, Output, Parameter, Position, Sensor
 from .control import ControlReply
 from .environment import Settings
 from .errors import (
@@ -15,6 +15,8 @@ from .errors import (
     ControlRefused,
     ControlTimeout,
     ControlUndelivered,
+    InvalidReading,
+    OutputTaken,
     PlatformClosed,
     SensorhubError,
 )
@@ -34,6 +36,9 @@ __all__ = [
     "ControlReply",
     "ControlTimeout",
     "ControlUndelivered",
+    "InvalidReading",
+    "Output",
+    "OutputTaken",
     "Parameter",
     "Platform",
     "PlatformClosed",

@@ -60,6 +60,18 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Output:
+    """One entry of the deployment's `output_info`: a sensor whose readings the algorithm publishes."""
+
+    index: int
+    sensor_type: str
+    #: None, as is `committed_topic`, while the sensor is not registered.
+    sensor: Optional[Sensor]
+    #: Where the hub says how far the readings are in the database.
+    committed_topic: Optional[str]
+
+
+@dataclass(frozen=True)
 class Binding:
     """The sensors of an algorithm instance, by position. A change comes as a new object with a higher version."""
 
@@ -70,6 +82,7 @@ class Binding:
     #: Why the hub made this version, for people.
     reason: str
     positions: tuple[Position, ...]
+    outputs: tuple[Output, ...] = ()
 
     @property
     def sensors(self) -> tuple[Sensor, ...]:
@@ -97,6 +110,18 @@ class Binding:
                 return sensor
         raise LookupError(f"sensor '{index_or_sensor_id}' is not bound to '{self.instance}'")
 
+    def output(self, index_or_sensor_id: int | str) -> Output:
+        """The output with this index, or of the sensor with an id; raises `LookupError` if there is none."""
+        for output in self.outputs:
+            id = output.sensor.id if output.sensor is not None else None
+            if index_or_sensor_id in (output.index, id):
+                return output
+        if isinstance(index_or_sensor_id, int):
+            raise LookupError(
+                f"there is no output {index_or_sensor_id}: '{self.instance}' has {len(self.outputs)}, counted from 0"
+            )
+        raise LookupError(f"sensor '{index_or_sensor_id}' is no output of '{self.instance}'")
+
     @classmethod
     def parse(cls, payload: bytes) -> Binding:
         """Reads a binding document; raises `ValueError` if it is not one."""
@@ -109,6 +134,7 @@ class Binding:
                 version=_whole(document["version"]),
                 reason=_text(document.get("reason") or ""),
                 positions=tuple(_position(item) for item in document["positions"]),
+                outputs=tuple(_output(item) for item in document.get("outputs") or ()),
             )
         # What a document of another shape raises depends on the shape.
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -118,6 +144,14 @@ class Binding:
 def _position(item: Any) -> Position:
     index, sensor_type = _whole(item["index"]), _text(item["sensor_type"])
     return Position(index, sensor_type, tuple(_sensor(one, sensor_type, index) for one in item["sensors"]))
+
+
+def _output(item: Any) -> Output:
+    index, sensor_type = _whole(item["index"]), _text(item["sensor_type"])
+    sensor = item.get("sensor")
+    if sensor is None:
+        return Output(index, sensor_type, None, None)
+    return Output(index, sensor_type, _sensor(sensor, sensor_type, index), _topic(sensor["committed"]))
 
 
 def _sensor(item: Any, sensor_type: str, index: int) -> Sensor:

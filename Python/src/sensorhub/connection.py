@@ -38,22 +38,26 @@ _NO_MATCHING_SUBSCRIBERS = 16
 class Connection:
     """One MQTT 5 connection that comes back by itself. Thread-safe.
 
-    `on_message` is called with topic and payload. `on_undelivered` is called with the number that `publish_call`
-    returned and the reason, when the broker says that a message reached nobody. Both are called in the network thread.
+    `on_message` is called with topic, payload, and whether the message was retained. `on_published` is called with the
+    number that `publish_call` or `publish_reading` returned, what the broker says against the message or None, and
+    whether the message reached somebody. `on_link` is called with True for a new connection, False when it is lost. All
+    are called in the network thread.
 
-    paho calls `on_undelivered` while it holds the lock that publishing needs, so whoever publishes must not hold a
-    lock that `on_undelivered` takes.
+    paho calls `on_published` while it holds the lock that publishing needs, so whoever publishes must not hold a lock
+    that `on_published` takes.
     """
 
     def __init__(
         self,
         settings: Settings,
-        on_message: Callable[[str, bytes], None],
-        on_undelivered: Callable[[int, str], None],
+        on_message: Callable[[str, bytes, bool], None],
+        on_published: Callable[[int, Optional[str], bool], None],
+        on_link: Callable[[bool], None],
     ) -> None:
         self._settings = settings
         self._on_message = on_message
-        self._on_undelivered = on_undelivered
+        self._on_published = on_published
+        self._on_link = on_link
         #: Empty while there is a connection.
         self._problem = "it has not answered yet"
         self._closing = False
@@ -119,6 +123,14 @@ class Connection:
         info = self._client.publish(topic, payload, qos=1, properties=properties)
         return info.mid if info.rc == MQTT_ERR_SUCCESS else None
 
+    def publish_reading(self, topic: str, payload: bytes) -> Optional[int]:
+        """Publishes what its sender keeps and sends again after each reconnect, and returns a number for it.
+
+        None if too many messages wait already.
+        """
+        info = self._client.publish(topic, payload, qos=1)
+        return None if info.rc == MQTT_ERR_QUEUE_SIZE else info.mid
+
     # paho's callbacks, in its network thread. An exception in one of them would end the thread.
 
     def _connected(
@@ -128,13 +140,14 @@ class Connection:
             self._report(str(reason))
             return
         # paho sends again what was not acknowledged before the connection was lost. Right for a page, wrong for a
-        # call, which is a message with an expiry: its caller has given up, and a door must not open minutes after it
-        # was asked to.
+        # call: its caller has given up, and a door must not open minutes after it was asked to. Readings are sent again
+        # by whoever keeps them.
         for message in _drop_unacknowledged(client):
-            if message.properties is None:
+            if message.topic == self._settings.page_topic:
                 self._last_publication = client.publish(message.topic, message.payload, qos=1)
         self._problem = ""
         self.subscriptions.connected()
+        self._on_link(True)
         _log.info("connected to the broker %s", self._settings.broker)
 
     def _connect_failed(self, client: Client, userdata: Any) -> None:
@@ -149,6 +162,7 @@ class Connection:
         properties: Optional[Properties],
     ) -> None:
         self.subscriptions.disconnected()
+        self._on_link(False)
         if not self._closing and not self._problem:
             self._report(f"it was lost ({reason})")
 
@@ -159,7 +173,7 @@ class Connection:
 
     def _received(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         try:
-            self._on_message(message.topic, bytes(message.payload))
+            self._on_message(message.topic, bytes(message.payload), message.retain)
         except Exception:
             _log.exception("a message could not be handled")
 
@@ -168,9 +182,9 @@ class Connection:
     ) -> None:
         if reason.is_failure:
             _log.warning("the broker refused a message: %s", reason)
-            self._on_undelivered(mid, f"the broker refused it: {reason}")
-        elif reason.value == _NO_MATCHING_SUBSCRIBERS:
-            self._on_undelivered(mid, "no driver listens")
+            self._on_published(mid, f"the broker refused it: {reason}", False)
+        else:
+            self._on_published(mid, None, reason.value != _NO_MATCHING_SUBSCRIBERS)
 
     def _report(self, problem: str) -> None:
         # Once for each problem: the attempts go on for as long as it lasts.

@@ -33,6 +33,8 @@ class Settings:
     password: str = field(repr=False)
     instance: str
     app: str
+    #: The folder for what is to outlive the program; None where there is none.
+    state: Optional[str] = None
 
     @property
     def broker(self) -> str:
@@ -44,6 +46,11 @@ class Settings:
     def binding_topic(self) -> str:
         """The topic of the binding document."""
         return f"sensorhub/{self.hub}/algorithms/{self.instance}/binding"
+
+    @property
+    def hub_status_topic(self) -> str:
+        """The topic on which the hub says that it is there."""
+        return f"sensorhub/{self.hub}/status"
 
     @property
     def page_topic(self) -> str:
@@ -66,6 +73,7 @@ class Settings:
             password=variables["SENSORHUB_PASSWORD"],
             instance=_id("SENSORHUB_INSTANCE", variables),
             app=_id("SENSORHUB_APP", variables),
+            state=variables.get("SENSORHUB_STATE") or None,
         )
 
 

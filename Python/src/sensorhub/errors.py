@@ -21,6 +21,26 @@ class PlatformClosed(SensorhubError):
     """The platform was closed, so it can do nothing more."""
 
 
+class InvalidReading(SensorhubError, ValueError):
+    """A reading that is to be published does not fit the type of its sensor. It was not kept."""
+
+    def __init__(self, sensor_id: str, reason: str) -> None:
+        self.sensor_id = sensor_id
+        self.reason = reason
+        super().__init__(f"reading of '{sensor_id}': {reason}")
+
+
+class OutputTaken(SensorhubError):
+    """Another process, or another `Platform` of this one, publishes the readings of this sensor already."""
+
+    def __init__(self, sensor_id: str) -> None:
+        self.sensor_id = sensor_id
+        super().__init__(
+            f"readings of '{sensor_id}' are published by another process, or another Platform of this program: "
+            "its journal is in use"
+        )
+
+
 class ControlError(SensorhubError):
     """A control function was called, and there is no good reply.
 

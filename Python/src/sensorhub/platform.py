@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
+import time as clock
 from typing import Any, Callable, Mapping, Optional, Union
 
 from . import termination
@@ -16,12 +16,14 @@ from .control import Calls, ControlReply
 from .environment import Settings
 from .errors import BindingTimeout, PlatformClosed
 from .feed import Feed
+from .outputs import Outputs, Time
 from .reading import Reading
 from .stream import ReadingStream
 
 _log = logging.getLogger("sensorhub")
 _BINDING_SECONDS = 30.0
 _CALL_SECONDS = 10.0
+_FLUSH_SECONDS = 2.0
 _NO_PARAMS: Mapping[str, Any] = {}
 
 
@@ -47,7 +49,8 @@ class Platform:
         self._reply_topics: frozenset[str] = frozenset()
         self._closed = False
         self._callbacks = BindingCallbacks()
-        self._connection = Connection(self._settings, self._received, self._undelivered)
+        self._connection = Connection(self._settings, self._received, self._published, self._linked)
+        self._outputs = Outputs(self._settings, self._connection)
         self._calls = Calls(self._connection)
         self._feed = Feed(self._connection.subscriptions, queue_size)
         self._connection.subscriptions.add([self._settings.binding_topic])
@@ -71,6 +74,7 @@ class Platform:
         termination.unwatch(self)
         self._calls.close()
         self._callbacks.close()
+        self._outputs.close(_FLUSH_SECONDS)
         self._connection.close()
 
     def stop(self) -> bool:
@@ -185,9 +189,9 @@ class Platform:
         Raises `ControlRefused`, `ControlFailed`, `ControlTimeout` or `ControlUndelivered`, all of them `ControlError`;
         `LookupError` for a sensor that is not bound; `BindingTimeout` if there is no binding yet.
         """
-        deadline = time.monotonic() + timeout
+        deadline = clock.monotonic() + timeout
         sensor = self.wait_for_binding(timeout).sensor(index_or_sensor_id)
-        return self._calls.perform(sensor, function, {**positional, **params}, max(0.0, deadline - time.monotonic()))
+        return self._calls.perform(sensor, function, {**positional, **params}, max(0.0, deadline - clock.monotonic()))
 
     def send(
         self,
@@ -206,6 +210,32 @@ class Platform:
         sensor = self.wait_for_binding(timeout).sensor(index_or_sensor_id)
         self._calls.send(sensor, function, {**positional, **params}, timeout)
 
+    # Readings of its own
+
+    def publish(
+        self, index_or_sensor_id: Union[int, str], values: Mapping[str, Any], *, time: Time = None
+    ) -> None:
+        """Publishes a reading of a virtual sensor: `platform.publish(0, {"comfort": 0.7})`.
+
+        The position is that in the app's `output_sensors`. `values` has fields of the sensor's type, not all of which
+        need be there. `time` is when it was, by default now: a `datetime` with a time zone, seconds since 1970 as a
+        float, or microseconds since 1970 as a whole number, as `reading.t` has it.
+
+        The reading is numbered and kept, in the folder SENSORHUB_STATE if the environment names one, before this
+        returns; then it is sent until the hub has stored it, whatever dies on the way. It does not wait for the broker,
+        but for the first binding if there is none yet.
+
+        Raises `InvalidReading` for what does not fit the type; `LookupError` for an output that there is not, or that
+        has no sensor now; `OutputTaken` if somebody else publishes it; `BindingTimeout` if no binding comes.
+        """
+        binding = self.wait_for_binding()
+        self._outputs.publish(binding, binding.output(index_or_sensor_id), values, time)
+
+    @property
+    def uncommitted(self) -> int:
+        """How many published readings are not in the database yet, as far as the hub has told."""
+        return self._outputs.uncommitted
+
     # Page
 
     def publish_page(self, content: Any) -> bool:
@@ -221,16 +251,25 @@ class Platform:
 
     # What comes from the broker, in the network thread
 
-    def _received(self, topic: str, payload: bytes) -> None:
+    def _received(self, topic: str, payload: bytes, retained: bool) -> None:
         if topic == self._settings.binding_topic:
             self._binding_received(payload)
+        elif topic in self._outputs.committed_topics:
+            self._outputs.committed(topic, payload)
+        elif topic == self._settings.hub_status_topic:
+            self._outputs.hub_status(payload, retained)
         elif topic in self._reply_topics:
             self._calls.replied(topic, payload)
         else:
             self._feed.received(topic, payload)
 
-    def _undelivered(self, number: int, reason: str) -> None:
-        self._calls.undelivered(number, reason)
+    def _linked(self, is_connected: bool) -> None:
+        self._outputs.linked(is_connected)
+
+    def _published(self, number: int, refusal: Optional[str], is_heard: bool) -> None:
+        self._outputs.published(number, refusal)
+        if refusal is not None or not is_heard:
+            self._calls.undelivered(number, refusal or "no driver listens")
 
     def _binding_received(self, payload: bytes) -> None:
         binding: Optional[Binding] = None
@@ -252,6 +291,7 @@ class Platform:
             self._reply_topics = replies
             self._feed.adopt(binding)
             if binding is not None:
+                self._outputs.adopt(binding)
                 self._callbacks.binding_changed(binding)
             self._changed.notify_all()
 

@@ -8,12 +8,15 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Mapping, NoReturn, Optional
 
 from .binding import Sensor
+from .fields import INT64, checked
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 #: 1970 to 2100 in microseconds, as the hub has it; what lies outside is no time but a mistake.
-_TIMES = range(4_102_444_800_000_000 + 1)
-_ENVELOPE = {"t", "boot", "seq", "v"}
-_INT64 = range(-(2**63), 2**63)
+TIMES = range(4_102_444_800_000_000 + 1)
+_ENVELOPE = {"t", "boot", "seq", "v", "u"}
+#: What a driver says besides readings, by its keys: which readings it has given up, how many it took, and by how much
+#: it stamped them wrong.
+_NOTES = ({"boot", "lost"}, {"boot", "end"}, {"boot", "clock", "offset"})
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ def decode(payload: bytes, sensor: Sensor, received: int, malformed: Callable[[s
         return []
     readings = []
     for item in document if isinstance(document, list) else [document]:
+        if _is_note(item):
+            continue
         try:
             readings.append(_reading(item, sensor, received))
         except ValueError as error:
@@ -88,17 +93,24 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _is_note(item: Any) -> bool:
+    # Other devices may have fields of these names, so the whole form counts, as it does for the hub.
+    if not isinstance(item, dict) or item.keys() not in _NOTES or not isinstance(item["boot"], int):
+        return False
+    return all(isinstance(item[key], list) for key in ("lost", "clock") if key in item)
+
+
 def _reading(item: Any, sensor: Sensor, received: int) -> Reading:
     if not isinstance(item, dict):
         raise ValueError("a reading must be an object")
     if isinstance(item.get("v"), dict):
         if not item.keys() <= _ENVELOPE:
-            raise ValueError("a reading has 't', 'boot', 'seq' and 'v', and no other key")
-        t = _number(item, "t", _TIMES)
-        boot = _number(item, "boot", range(_INT64.stop))
-        seq = _number(item, "seq", range(_INT64.stop))
-        return Reading(sensor, t, boot, seq, _values(item["v"], sensor))
-    return Reading(sensor, received, None, None, _values(item, sensor))
+            raise ValueError("a reading has 't', 'boot', 'seq' and 'v', perhaps 'u', and no other key")
+        t = _number(item, "t", TIMES)
+        boot = _number(item, "boot", range(INT64.stop))
+        seq = _number(item, "seq", range(INT64.stop))
+        return Reading(sensor, t, boot, seq, checked(item["v"], sensor.sensor_type, sensor.fields))
+    return Reading(sensor, received, None, None, checked(item, sensor.sensor_type, sensor.fields))
 
 
 def _number(item: Mapping[str, Any], key: str, allowed: range) -> int:
@@ -106,54 +118,3 @@ def _number(item: Mapping[str, Any], key: str, allowed: range) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
         raise ValueError(f"'{key}' must be a whole number from {allowed.start} to {allowed.stop - 1}")
     return value
-
-
-def _values(given: Mapping[str, Any], sensor: Sensor) -> dict[str, Any]:
-    for name in given:
-        if name not in sensor.fields:
-            raise ValueError(f"type '{sensor.sensor_type}' has no field '{name[:80]}'")
-    values = {name: _value(name, given.get(name), field_type) for name, field_type in sensor.fields.items()}
-    if all(value is None for value in values.values()):
-        raise ValueError("there is no value in it")
-    return values
-
-
-def _value(name: str, value: Any, field_type: str) -> Any:
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        fits = field_type == "bool"
-    elif isinstance(value, int):
-        if field_type == "float":
-            # So that a field of type float is a float whether or not the driver wrote a decimal point.
-            return _finite(name, value)
-        fits = field_type == "int" and value in _INT64
-    elif isinstance(value, float):
-        if field_type == "float":
-            return _finite(name, value)
-        fits = False
-    else:
-        fits = field_type == "string" and isinstance(value, str) and _is_text(value)
-    if not fits:
-        raise ValueError(f"field '{name}' must be of type {field_type}")
-    return value
-
-
-def _is_text(value: str) -> bool:
-    # JSON can say half of a surrogate pair, which is no character: printing it would raise.
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    # The database has no text with NUL in it.
-    return "\0" not in value
-
-
-def _finite(name: str, value: float) -> float:
-    try:
-        number = float(value)
-    except OverflowError:
-        number = float("inf")
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"field '{name}' is too large a number")
-    return number

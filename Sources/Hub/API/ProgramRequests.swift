@@ -29,12 +29,13 @@ extension HubCore {
             programs.append(describe(ProgramID(.algorithm, instance.id), node: instance.node, [
                 "app": .string(instance.app.text), "algorithm": .string(instance.algorithm.text),
                 "sensors": .array(instance.boundSensors.map { .string($0.text) }),
+                "outputs": .array(instance.outputs.map { .string($0.sensor.text) }),
             ]))
         }
         for sensor in registry.sensors.values.sorted(by: { $0.name.text < $1.name.text }) {
             guard let driver = sensor.driver else { continue }
             programs.append(describe(ProgramID(.driver, sensor.name), node: sensor.node ?? sensor.wantedNode, [
-                "driver": .string(driver), "sensors": [.string(sensor.name.text)],
+                "driver": .string(driver), "sensors": [.string(sensor.name.text)], "outputs": [],
             ]))
         }
         return Reply(["programs": .array(programs)])

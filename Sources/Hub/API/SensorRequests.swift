@@ -156,6 +156,12 @@ extension HubCore {
                 "sensor '\(sensor.name)' is read by the driver '\(sensor.driver!)', whose password never leaves its "
                     + "node; credentials are for sensors that are registered without a driver")
         }
+        if let writer = instances.values.first(where: { $0.writes(sensor.name) }) {
+            throw Refusal(
+                .conflict,
+                "sensor '\(sensor.name)' is written by '\(writer.id)', and has one source at a time: "
+                    + "sensorhub stop \(writer.id)")
+        }
         guard let type = registry.types[sensor.type]?.type else { throw unknownType(sensor.type.text) }
         let user = BrokerUser.sensor(sensor.name)
         var reply = Reply([

@@ -65,7 +65,11 @@ extension HubCore {
         publishCatalog()
         // Drivers and algorithms are told of a type with their plan and their binding.
         for sensor in registry.sensors.values where sensor.type == type.name { changePlan(of: sensor.node) }
-        for instance in instances.values where instance.positions.contains(where: { $0.sensorType == type.name }) {
+        for instance in instances.values {
+            let isWritten = instance.outputs.contains { $0.sensorType == type.name }
+            guard isWritten || instance.positions.contains(where: { $0.sensorType == type.name }) else { continue }
+            // A type may have gained its first control function.
+            if isWritten { changeRights() }
             publish(bindingMessage(of: instance))
         }
         return true

@@ -6,6 +6,8 @@ struct AccessList {
     enum Grant: Hashable {
         /// An algorithm instance; once for each sensor that it is bound to, or once without.
         case algorithm(Identifier, app: Identifier, sensor: Identifier?)
+        /// An algorithm instance publishes readings of this sensor.
+        case writing(Identifier, sensor: Identifier, isControlled: Bool)
         /// A node tells what a program on it does and prints.
         case output(ProgramID, node: Identifier)
     }
@@ -86,6 +88,16 @@ struct AccessList {
                 lines.append((.algorithm(id), "topic write \(topics.sensor(sensor.text, .control))"))
             }
             return lines
+        case .writing(let id, let sensor, let isControlled):
+            var lines = [
+                "topic write \(topics.sensor(sensor.text, .data))",
+                "topic read \(topics.sensor(sensor.text, .committed))",
+            ]
+            if isControlled {
+                lines.append("topic read \(topics.sensor(sensor.text, .control))")
+                lines.append("topic write \(topics.sensor(sensor.text, .reply))")
+            }
+            return lines.map { (.algorithm(id), $0) }
         case .output(let program, let node):
             let names = switch program.kind {
             case .driver: [topics.sensor(program.id.text, .log), topics.sensor(program.id.text, .events)]

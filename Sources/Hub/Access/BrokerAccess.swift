@@ -65,16 +65,22 @@ public enum BrokerAccess {
         var grants: [AccessList.Grant] = []
         let instances = try database.query(
             """
-            SELECT i.id, i.app_id, s.name AS sensor
+            SELECT i.id, i.app_id, b.role, s.name AS sensor, jsonb_array_length(t.functions) > 0 AS is_controlled
             FROM hub.algorithm_instance i
             LEFT JOIN hub.binding b ON b.instance_id = i.id AND b.until IS NULL
-            LEFT JOIN hub.sensor s ON s.id = b.sensor_id
-            WHERE i.stopped_at IS NULL ORDER BY i.id, b.position, b.ordinal
+            LEFT JOIN hub.sensor s ON s.id = b.sensor_id AND s.removed_at IS NULL
+            LEFT JOIN hub.sensor_type t ON t.id = s.type_id
+            WHERE i.stopped_at IS NULL ORDER BY i.id, b.role, b.position, b.ordinal
             """)
         for row in instances {
             guard let instance = Identifier(row.text("id")), let app = Identifier(row.text("app_id")) else { continue }
-            grants.append(.algorithm(
-                instance, app: app, sensor: row.optional("sensor").flatMap { Identifier($0) }))
+            let sensor = row.optional("sensor").flatMap { Identifier($0) }
+            if let sensor, row.optional("role").flatMap({ BindingRole(rawValue: $0) }) == .output {
+                grants.append(.algorithm(instance, app: app, sensor: nil))
+                grants.append(.writing(instance, sensor: sensor, isControlled: row.bool("is_controlled")))
+            } else {
+                grants.append(.algorithm(instance, app: app, sensor: sensor))
+            }
         }
         // What is to run on a node, and what has not ended there yet.
         let programs = try database.query(

@@ -12,6 +12,7 @@ extension HubCore {
         let sha256: String
         let script: String
         let positions: [PositionQuery]
+        let outputs: [OutputPosition]
     }
 
     /// `deployments/deploy`: the document is validated as a whole, then its entries are carried out one by one.
@@ -23,7 +24,7 @@ extension HubCore {
         var checked: [CheckedEntry] = []
         for (key, reader) in try DeploymentEntry.documents(in: document) {
             do {
-                checked.append(try check(reader, key: key))
+                checked.append(try check(reader, key: key, after: checked))
                 results.append(["entry": .string(key), "status_code": 200, "status": "valid"])
             } catch {
                 results.append(try entryResult(key, refusedBy: error))
@@ -68,7 +69,7 @@ extension HubCore {
         ]
     }
 
-    private func check(_ reader: DocumentReader, key: String) throws -> CheckedEntry {
+    private func check(_ reader: DocumentReader, key: String, after earlier: [CheckedEntry]) throws -> CheckedEntry {
         let entry = try DeploymentEntry(reader)
         let (app, sha256) = try requiredApp(reader.required("application_id"))
         guard let algorithm = app.algorithm(entry.algorithm.text) else {
@@ -79,8 +80,11 @@ extension HubCore {
         }
         let positions = entry.positions ?? algorithm.inputSensors.map { PositionQuery(sensorType: $0) }
         try check(positions, against: algorithm, reader)
+        let outputs = try checkedOutputs(
+            entry.outputs, against: algorithm, reader, after: earlier.map { ($0.key, $0.outputs) })
         return CheckedEntry(
-            key: key, entry: entry, app: app, sha256: sha256, script: algorithm.script, positions: positions)
+            key: key, entry: entry, app: app, sha256: sha256, script: algorithm.script, positions: positions,
+            outputs: outputs)
     }
 
     /// The algorithm counts on the types of its `input_sensors`, in their order.
@@ -106,7 +110,7 @@ extension HubCore {
     }
 
     private func bind(_ entry: CheckedEntry) throws -> [[Identifier]] {
-        let candidates = registry.candidates
+        let candidates = candidates(besides: entry.outputs)
         let binding = Binder.bind(entry.positions, to: candidates)
         if let shortage = Binder.shortage(of: entry.positions, in: binding, among: candidates) {
             throw Refusal(.conflict, "entry \"\(entry.key)\": \(shortage)")
@@ -125,13 +129,16 @@ extension HubCore {
             id: try freeInstanceID(app: entry.app.id, algorithm: entry.entry.algorithm), app: entry.app.id,
             sha256: entry.sha256, algorithm: entry.entry.algorithm, script: entry.script, language: entry.entry.language,
             requirements: entry.app.requirements + entry.entry.requirements.filter { !entry.app.requirements.contains($0) },
-            positions: entry.positions, node: nil, binding: binding, bindingVersion: 1, bindingReason: "deployed")
+            positions: entry.positions, outputs: entry.outputs, node: nil, binding: binding,
+            boundOutputs: entry.outputs.map(\.sensor), bindingVersion: 1, bindingReason: "deployed")
         try database.transaction {
             try instance.store(sensorIDs: registry.sensors.mapValues(\.id), in: database)
-            try record("instance.deployed", instance.id.text, [
+            var detail: JSONObject = [
                 "app": .string(instance.app.text), "algorithm": .string(instance.algorithm.text),
                 "sensors": bindingJSON(binding),
-            ])
+            ]
+            if !instance.outputs.isEmpty { detail["outputs"] = outputsJSON(instance.boundOutputs) }
+            try record("instance.deployed", instance.id.text, detail)
         }
         instances[instance.id] = instance
         publish(bindingMessage(of: instance))
@@ -153,6 +160,12 @@ extension HubCore {
             "entry": .string(entry.key), "status_code": 200, "status": .string(status), "instance_id": .text(instance),
             "app": .string(entry.app.id.text), "algorithm": .string(entry.entry.algorithm.text),
             "positions": .array(positions),
+            "outputs": .array(entry.outputs.enumerated().map { index, output in
+                [
+                    "index": .int(Int64(index)), "sensor_type": .string(output.sensorType.text),
+                    "sensor": .string(output.sensor.text),
+                ]
+            }),
         ]
     }
 
@@ -189,6 +202,7 @@ extension HubCore {
             try record("instance.stopped", instance.id.text)
         }
         instances[instance.id] = nil
+        tellOutputStatus(of: instance, isOnline: false, "algorithm instance '\(instance.id)' was stopped")
         publish(OutgoingMessage(
             topic: topics.algorithm(instance.id.text, .binding), payload: [], isRetained: true))
         changeRights()

@@ -29,6 +29,9 @@ extension HubCore {
             try placeWaiting()
         } else {
             onlineNodes.remove(node)
+            for instance in instances.values where instance.node == node {
+                tellOutputStatus(of: instance, .unknown, "node '\(node)' is offline")
+            }
         }
     }
 

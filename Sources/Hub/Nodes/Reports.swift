@@ -11,11 +11,11 @@ extension HubCore {
         switch try kind.string() {
         case "snapshot":
             let reports = try reader.required("programs").items().map { try ProgramReport($0) }
-            for report in reports { try store(report, from: node) }
+            for report in reports { try take(report, from: node) }
             try forgetPrograms(on: node, besides: reports.map(\.program))
             changePlan(of: node)
         case "state":
-            try store(ProgramReport(reader), from: node)
+            try take(ProgramReport(reader), from: node)
         case "credential":
             try acceptCredential(reader, from: node)
         case "archive_wanted":
@@ -31,6 +31,13 @@ extension HubCore {
         case .driver: registry.sensors[program.id]?.node == node
         case .algorithm: instances[program.id]?.node == node
         }
+    }
+
+    private func take(_ report: ProgramReport, from node: Identifier) throws {
+        try store(report, from: node)
+        guard report.program.kind == .algorithm, let instance = instances[report.program.id], instance.node == node
+        else { return }
+        tellOutputStatus(of: instance, report.state, report.reason)
     }
 
     private func store(_ report: ProgramReport, from node: Identifier) throws {
