@@ -50,7 +50,7 @@ enum ListenAddress {
         }
     }
 
-    /// A port of the loopback interface: `preferred` where nobody listens there, else one found by chance.
+    /// A port of the loopback interface: `preferred` where nobody has it, else one found by chance.
     ///
     /// The choice is made below the range from which Linux takes ports for outgoing connections, so that it is likely to
     /// be free again at the next start.
@@ -58,14 +58,15 @@ enum ListenAddress {
     /// - Parameter avoiding: what is listened on besides, on whatever interface.
     static func loopbackPort(
         preferred: UInt16?, avoiding others: [BrokerAddress] = []
-    ) throws(EmbeddedError) -> UInt16 {
+    ) throws(EmbeddedError) -> PortReservation {
         var failure = EmbeddedError(.address, "no port of the loopback interface is free")
         for attempt in 0..<100 {
             let port = attempt == 0 ? preferred ?? 21_883 : UInt16.random(in: 20_000..<30_000)
-            guard !others.contains(where: { $0.port == port }) else { continue }
+            guard !others.contains(where: { $0.port == port }), let reservation = PortReservation(port)
+            else { continue }
             do throws(EmbeddedError) {
                 try check(BrokerAddress(host: "127.0.0.1", port: port))
-                return port
+                return reservation
             } catch {
                 failure = error
             }

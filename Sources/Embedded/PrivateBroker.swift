@@ -8,8 +8,8 @@ struct PrivateBroker: Sendable {
     /// Whom it runs as in the end; it is started as ourselves and changes to it.
     let account: Account
     let executable: String
-    /// Where hub, agent and command line find it.
-    let local: BrokerAddress
+    /// The port of `local`, kept from other hubs.
+    private let reservation: PortReservation
     /// Where it listens for others.
     let listeners: [BrokerAddress]
 
@@ -36,9 +36,17 @@ struct PrivateBroker: Sendable {
         self.listeners = listeners
         for address in listeners { try ListenAddress.check(address) }
         try makeFolder(data.broker, mode: 0o700, owner: account)
-        local = BrokerAddress(
-            host: "127.0.0.1",
-            port: try ListenAddress.loopbackPort(preferred: try Self.lastPort(data), avoiding: listeners))
+        reservation = try ListenAddress.loopbackPort(preferred: try Self.lastPort(data), avoiding: listeners)
+    }
+
+    /// Where hub, agent and command line find it.
+    var local: BrokerAddress { BrokerAddress(host: "127.0.0.1", port: reservation.port) }
+
+    /// To be asked while mosquitto cannot be started.
+    ///
+    /// - Throws: `EmbeddedError` with the address that another program has taken since it was looked at.
+    func checkAddresses() throws(EmbeddedError) {
+        for address in [local] + listeners { try ListenAddress.check(address) }
     }
 
     var configurationFile: String { "\(data.broker)/mosquitto.conf" }

@@ -56,7 +56,6 @@ struct PrivatePostgres: Sendable {
     /// Makes the cluster where there is none, and writes the files that say who may connect and how it runs.
     func prepare(telling console: Console) async throws {
         try makeFolder(data.sockets, mode: 0o755, owner: account)
-        try makeFolder(logs, mode: 0o700, owner: account)
         if try Self.clusterVersion(data) == nil {
             console.say("creating the database in \(data.postgres) …")
             try await makeCluster()
@@ -126,22 +125,14 @@ struct PrivatePostgres: Sendable {
         # Loads a compiler into each backend; the queries here are small.
         jit = off
 
-        # A file for each day of the week, the one of a week ago overwritten.
-        logging_collector = on
-        log_directory = '\(logs)'
-        log_filename = '%a.log'
-        log_file_mode = 0600
-        log_rotation_age = 1d
-        log_rotation_size = 0
-        log_truncate_on_rotation = on
+        # `sensorhub up` takes what is logged, and bounds it.
+        log_destination = stderr
+        logging_collector = off
         log_line_prefix = '%m [%p] %q%u@%d '
         log_checkpoints = off
 
         """
     }
-
-    /// The server's own log files.
-    var logs: String { "\(data.logs)/postgres" }
 
     private var identMap: String {
         admitted.flatMap { account in
@@ -173,6 +164,8 @@ struct PrivatePostgres: Sendable {
     ///
     /// - Throws: `EmbeddedError` where it answers that it will not have us.
     func isReady() throws(EmbeddedError) -> Bool {
+        // As pg_ctl does it: a server that is starting refuses each connection with a line in its log.
+        guard try serverStatus() == "ready" else { return false }
         do {
             _ = try Connection(target(role: Self.superuser, database: "postgres"))
             return true
@@ -180,6 +173,13 @@ struct PrivatePostgres: Sendable {
             guard error.message.contains("authentication failed") else { return false }
             throw EmbeddedError(.dataDirectory, "the private PostgreSQL refuses us: \(error)")
         }
+    }
+
+    /// What the server says of itself, in the eighth line of its pid file (PostgreSQL's miscadmin.h).
+    private func serverStatus() throws(EmbeddedError) -> Substring? {
+        guard let text = try readText("\(data.postgres)/postmaster.pid") else { return nil }
+        return text.split(separator: "\n", omittingEmptySubsequences: false).dropFirst(7).first?
+            .split(separator: " ").first
     }
 
     /// Makes sure of the roles, the database and what schema.sql says.

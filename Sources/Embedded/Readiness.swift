@@ -4,12 +4,13 @@ import MQTT
 import SimdJSON
 import Synchronization
 
-/// Watches the birth messages of hub and agent over the private broker.
+/// Watches the private broker, and the birth messages of hub and agent over it.
 ///
 /// Retained ones of an earlier run that was killed say "online" as well, so only what was published since counts.
 final class Readiness: Sendable {
     private struct State {
         var online: Set<String> = []
+        var isConnected = false
         var refusal: MQTTError?
     }
 
@@ -26,6 +27,7 @@ final class Readiness: Sendable {
 
         func take(_ event: Client.Event) {
             switch event {
+            case .connected: state.withLock { $0.isConnected = true }
             case .message(let message):
                 guard let birth = try? JSON(parsing: message.payload) else { return }
                 let isFresh = !message.isRetained || (birth["t"]?.int ?? 0) >= begin
@@ -36,6 +38,8 @@ final class Readiness: Sendable {
             default: break
             }
         }
+
+        var isConnected: Bool { state.withLock { $0.isConnected } }
 
         func isOnline(_ topic: String) throws -> Bool {
             try state.withLock { state in
@@ -49,22 +53,33 @@ final class Readiness: Sendable {
 
     private let births: Births
     private let client: Client
+    private let hasStarted = Atomic(false)
+    private let broker: BrokerAddress
     private let hubTopic: String
     private let agentTopic: String
 
-    /// Begins to listen.
-    init(access: Stack.Access, node: Identifier) {
+    /// - Parameter broker: where the broker is to be found that knows `user`.
+    init(hub: Identifier, broker: BrokerAddress, user: BrokerUser, password: String, node: Identifier) {
         let births = Births()
         self.births = births
-        hubTopic = Topics(hub: access.hub).hubStatus
-        agentTopic = Topics(hub: access.hub).node(node.text, .status)
+        self.broker = broker
+        hubTopic = Topics(hub: hub).hubStatus
+        agentTopic = Topics(hub: hub).node(node.text, .status)
         client = Client(
             ClientConfiguration(
-                address: access.local, clientID: "up-\(getpid())", user: access.user.description,
-                password: access.password)
+                address: broker, clientID: "up-\(getpid())", user: user.description, password: password)
         ) { births.take($0) }
         client.subscribe(hubTopic, agentTopic)
-        client.start()
+    }
+
+    /// True once the broker knows us: a stranger who has its address does not. To be asked again and again.
+    var isBrokerReady: Bool {
+        // The client would wait for a while after an attempt that comes too early.
+        if !hasStarted.load(ordering: .relaxed), canConnect(broker) {
+            hasStarted.store(true, ordering: .relaxed)
+            client.start()
+        }
+        return births.isConnected
     }
 
     func isHubOnline() throws -> Bool { try births.isOnline(hubTopic) }

@@ -26,9 +26,12 @@ public actor Stack {
     private let installation: Installation
     private let console: Console
     private let hub = Identifier("main")!
+    private let owner = BrokerUser.person(Identifier("owner")!)
 
     private var lock: RunLock?
     private var programs: [Part: WatchedPart] = [:]
+    /// Its port is ours as long as it is here.
+    private var broker: PrivateBroker?
 
     /// - Parameters:
     ///   - listeners: where the broker is to listen besides a loopback port for ourselves.
@@ -61,17 +64,22 @@ public actor Stack {
         }
 
         let postgres = try await PrivatePostgres(data: data, runningAs: runner)
-        let broker = try PrivateBroker(data: data, runningAs: runner, listeners: listeners)
+        var broker = try PrivateBroker(data: data, runningAs: runner, listeners: listeners)
         let secrets = try Secrets.load(data.secrets)
         let node = try NodeName.ofAgent(in: data)
 
         try await startPostgres(postgres)
         try enroll(secrets, node, postgres, broker)
-        try await startMosquitto(broker)
+        let readiness: Readiness
+        (broker, readiness) = try await startMosquitto(broker, runningAs: runner) { address in
+            Readiness(hub: hub, broker: address, user: owner, password: secrets.owner, node: node)
+        }
+        defer { readiness.stop() }
+        self.broker = broker
         let access = Access(
             brokers: broker.addresses, psql: postgres.psql, data: data, hub: hub, local: broker.local,
-            user: .person(Identifier("owner")!), password: secrets.owner)
-        try await startHubAndAgent(access, postgres, broker, secrets, node)
+            user: owner, password: secrets.owner)
+        try await startHubAndAgent(readiness, postgres, broker, secrets, node)
         try writeConnectionFile(access, postgres)
         return access
     }
@@ -93,22 +101,40 @@ public actor Stack {
         let database = try postgres.connect()
         try BrokerAccess.enroll(.hub(hub), password: secrets.hub, in: database)
         try BrokerAccess.enroll(.node(node), password: secrets.node, in: database)
-        try BrokerAccess.enroll(.person(Identifier("owner")!), password: secrets.owner, in: database)
+        try BrokerAccess.enroll(owner, password: secrets.owner, in: database)
         // No broker runs yet that could be told of it.
         var files = broker.accessFiles
         files.pidFile = nil
         try BrokerAccess.writeFiles(files, hub: hub, from: database)
     }
 
-    private func startMosquitto(_ broker: PrivateBroker) async throws {
+    /// - Returns: the broker that runs: one with another loopback port, where a program has taken that of `broker`
+    ///   since it was chosen.
+    private func startMosquitto(
+        _ broker: PrivateBroker, runningAs runner: Account, watching: (BrokerAddress) -> Readiness
+    ) async throws -> (PrivateBroker, Readiness) {
         try broker.writeConfiguration(template: installation.mosquittoConfiguration)
         let program = try watch(.mosquitto, broker.executable, broker.arguments, workingDirectory: data.broker)
         await program.start()
-        try await program.wait(atMost: .seconds(20), for: "mosquitto") { canConnect(broker.local) }
+        let readiness = watching(broker.local)
+        do {
+            try await program.wait(atMost: .seconds(20), for: "mosquitto") {
+                if program.isDown { try broker.checkAddresses() }
+                return readiness.isBrokerReady
+            }
+            return (broker, readiness)
+        } catch {
+            readiness.stop()
+            guard let error = error as? EmbeddedError, error.code == .address else { throw error }
+            await program.stop()
+            // It throws for an address that was asked for.
+            let other = try PrivateBroker(data: data, runningAs: runner, listeners: listeners)
+            return try await startMosquitto(other, runningAs: runner, watching: watching)
+        }
     }
 
     private func startHubAndAgent(
-        _ access: Access, _ postgres: PrivatePostgres, _ broker: PrivateBroker, _ secrets: Secrets,
+        _ readiness: Readiness, _ postgres: PrivatePostgres, _ broker: PrivateBroker, _ secrets: Secrets,
         _ node: Identifier
     ) async throws {
         let address: JSON = .string(broker.local.description)
@@ -138,8 +164,6 @@ public actor Stack {
                 ],
             ] as JSON).text(indented: true) + "\n", mode: 0o600)
 
-        let readiness = Readiness(access: access, node: node)
-        defer { readiness.stop() }
         let hubProgram = try watch(.hub, installation.executable, ["hub", "--config", data.hubConfiguration])
         let agentProgram = try watch(
             .agent, installation.executable, ["agent", "--config", data.agentConfiguration])
@@ -183,6 +207,7 @@ public actor Stack {
         // A server that was killed is outlived by its children for a moment.
         if lock != nil { await Leftovers.endUnrecorded(in: data) }
         lock = nil
+        broker = nil
     }
 
     /// While `stop` is at work: waits for nothing any more. The database recovers at its next start.

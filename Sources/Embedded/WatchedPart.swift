@@ -85,6 +85,11 @@ final class WatchedPart: Sendable {
             onEvent: { shared.take($0) })
     }
 
+    /// True after a run that has ended by itself.
+    var isDown: Bool {
+        shared.state.withLock { $0.status.map { $0.run > 0 && !$0.state.isAlive } ?? false }
+    }
+
     func start() async {
         await program.start()
     }

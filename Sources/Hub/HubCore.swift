@@ -23,11 +23,11 @@ final class HubCore {
     /// Output lines stored since a program's old ones were last removed.
     var linesSinceTrim: [ProgramID: Int] = [:]
 
-    /// Reasons of the incidents that are open, and those that the database does not have as they are.
-    var openIncidents: [IncidentKey: String] = [:]
-    var unwrittenIncidents: Set<IncidentKey> = []
+    var incidents: IncidentBook
     /// How many messages the broker has thrown away, as it last said.
     var droppedMessages: Int64?
+    /// When it last said more than before.
+    var lastDrop = ContinuousClock.now
     let replay: ReplayQueue
 
     /// What waits for the end of a round: rights first, then messages, so that nobody is told of a right before the
@@ -50,9 +50,7 @@ final class HubCore {
         startedAt = microsecondsSince1970()
         registry = try Registry(from: database)
         instances = try AlgorithmInstance.active(in: database)
-        for row in try database.query("SELECT kind, subject, reason FROM hub.incident WHERE closed_at IS NULL") {
-            openIncidents[IncidentKey(kind: row.text("kind"), subject: row.text("subject"))] = row.text("reason")
-        }
+        incidents = try IncidentBook(from: database)
         try database.query("UPDATE hub.node SET status = 'offline', since = now() WHERE status = 'online'")
         publishCatalog()
         try makePartitions()

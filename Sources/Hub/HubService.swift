@@ -4,6 +4,7 @@ public import Logging
 import MQTT
 import Postgres
 import SimdJSON
+import Synchronization
 
 /// The hub: one thread for decisions, one for readings.
 public final class HubService: Sendable {
@@ -11,6 +12,8 @@ public final class HubService: Sendable {
     private let logger: Logger
     private let topics: Topics
     private let inbox = Inbox()
+    /// How many messages could not be published since the broker has gone.
+    private let unpublished = Atomic(0)
 
     public init(_ configuration: HubConfiguration, logger: Logger) {
         self.configuration = configuration
@@ -107,16 +110,26 @@ public final class HubService: Sendable {
         var housekeeping = Timer(every: .seconds(3_600)), rollups = Timer(every: .seconds(30))
         var telling = Timer(every: .milliseconds(200))
         var isOnline = false
+        var lastDisconnection: MQTTError?
+        /// What was told of since a round went well: it comes again with each round.
+        var troubles: Set<String> = []
         while !inbox.isStopping {
             // Several changes at a time: all that waits is handled before the rights are written once.
             for event in inbox.take(waitingAtMost: .milliseconds(200)) {
                 switch event {
                 case .connected:
+                    lastDisconnection = nil
                     logger.info("connected to the broker")
+                    let count = unpublished.exchange(0, ordering: .relaxed)
+                    if count > 0 {
+                        logger.warning("while the broker was away, messages could not be published: \(count)")
+                    }
                     publish(core.instances.values.map(core.bindingMessage), client)
                 case .disconnected(let error):
                     isOnline = false
-                    logger.warning("no connection to the broker: \(error)")
+                    // Each attempt fails for the same reason.
+                    if error != lastDisconnection { logger.warning("no connection to the broker: \(error)") }
+                    lastDisconnection = error
                 case .message(let message):
                     core.handle(message)
                 case .published(_, let error):
@@ -135,20 +148,22 @@ public final class HubService: Sendable {
             core.watch(ingest)
             do {
                 publish(try core.finishRound(), client)
-                core.writeIncidents()
+                try core.writeIncidents()
                 if housekeeping.isDue() { try core.keepHouse() }
                 if rollups.isDue(), try core.rollUp() { rollups.hasten() }
+                if !troubles.isEmpty { logger.notice("the hub's work goes on") }
+                troubles = []
             } catch let error as LeadershipLost {
                 throw error
             } catch {
-                logger.error("\(error)")
+                if troubles.insert("\(error)").inserted { logger.error("\(error)") }
                 inbox.wait(.milliseconds(500))
                 do {
                     try core.reconnect()
                 } catch let error as LeadershipLost {
                     throw error
                 } catch {
-                    logger.warning("waiting for the database: \(error)")
+                    if troubles.insert("\(error)").inserted { logger.warning("waiting for the database: \(error)") }
                 }
             }
             if telling.isDue() { tellCommitted(ingest, client) }
@@ -179,7 +194,11 @@ public final class HubService: Sendable {
             do {
                 try client.publish(message)
             } catch {
-                logger.warning("\(message.topic) could not be published: \(error)")
+                if error.code == .noConnection {
+                    unpublished.add(1, ordering: .relaxed)
+                } else {
+                    logger.warning("\(message.topic) could not be published: \(error)")
+                }
             }
         }
     }
@@ -187,8 +206,9 @@ public final class HubService: Sendable {
     /// With thousands of sensors, telling each of them after each commit would be more work than the readings are.
     private static let toldAtATime = 200
 
-    /// Tells drivers how far their readings have come, so that they can forget them.
+    /// Tells drivers how far their readings have come, so that they can forget them. Without a connection it waits.
     private func tellCommitted(_ ingest: Ingest, _ client: Client) {
+        guard client.isConnected else { return }
         publish(ingest.takeCommitted(atMost: Self.toldAtATime).map { sensor, committed in
             OutgoingMessage(
                 topic: topics.sensor(sensor.text, .committed), payload: committed.json.bytes(), isRetained: true)

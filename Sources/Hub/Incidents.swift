@@ -7,48 +7,50 @@ extension HubCore {
     /// Opens an incident, or gives the open one of that kind and subject its new reason. While the database cannot take
     /// it, it is told to whoever follows the events, and written later.
     func open(_ kind: String, _ subject: String, reason: String) {
-        let key = IncidentKey(kind: kind, subject: subject)
-        guard openIncidents[key] != reason else { return }
-        if openIncidents[key] == nil {
-            logger.warning("incident \(kind): \(reason)")
-            tell("incident.opened", key, reason)
-        }
-        openIncidents[key] = reason
-        unwrittenIncidents.insert(key)
+        let key = IncidentBook.Key(kind: kind, subject: subject)
+        guard incidents.open(key, reason: reason, at: microsecondsSince1970()) else { return }
+        logger.warning("incident \(kind): \(reason)")
+        tell("incident.opened", key, reason)
     }
 
     /// Closes an incident, if it is open.
     func close(_ kind: String, _ subject: String) {
-        let key = IncidentKey(kind: kind, subject: subject)
-        guard let reason = openIncidents.removeValue(forKey: key) else { return }
+        let key = IncidentBook.Key(kind: kind, subject: subject)
+        guard let reason = incidents.close(key, at: microsecondsSince1970()) else { return }
         logger.notice("incident \(kind) is over")
         tell("incident.closed", key, reason)
-        unwrittenIncidents.insert(key)
     }
 
-    /// Writes what has changed; what cannot be written now is tried again.
-    func writeIncidents() {
-        for key in unwrittenIncidents {
+    /// Writes what has changed; what the database does not take now is tried again.
+    ///
+    /// - Throws: `PostgresError` where the database is away.
+    func writeIncidents() throws {
+        while let change = incidents.nextChange {
             do {
-                if let reason = openIncidents[key] {
+                switch change {
+                case .opened(let key, let reason, let time):
                     try database.query(
                         """
-                        INSERT INTO hub.incident (kind, subject, reason) VALUES ($1, $2, $3)
+                        INSERT INTO hub.incident (kind, subject, reason, opened_at)
+                        VALUES ($1, $2, $3, to_timestamp($4))
                         ON CONFLICT (kind, subject) WHERE closed_at IS NULL DO UPDATE SET reason = EXCLUDED.reason
-                        """, .text(key.kind), .text(key.subject), .text(reason))
-                } else {
+                        """, .text(key.kind), .text(key.subject), .text(reason), .double(Double(time) / 1e6))
+                case .closed(let key, let time):
                     try database.query(
-                        "UPDATE hub.incident SET closed_at = now() WHERE kind = $1 AND subject = $2 AND closed_at IS NULL",
-                        .text(key.kind), .text(key.subject))
+                        """
+                        UPDATE hub.incident SET closed_at = to_timestamp($3)
+                        WHERE kind = $1 AND subject = $2 AND closed_at IS NULL
+                        """, .text(key.kind), .text(key.subject), .double(Double(time) / 1e6))
                 }
-                unwrittenIncidents.remove(key)
             } catch {
+                if error.isUnavailable { throw error }
                 return
             }
+            incidents.wroteNext()
         }
     }
 
-    private func tell(_ kind: String, _ key: IncidentKey, _ reason: String) {
+    private func tell(_ kind: String, _ key: IncidentBook.Key, _ reason: String) {
         let event: JSON = [
             "kind": .string(kind), "incident": .string(key.kind), "subject": .string(key.subject),
             "reason": .string(reason), "t": .int(microsecondsSince1970()),
@@ -58,8 +60,10 @@ extension HubCore {
 
     // MARK: What is watched
 
-    /// Says so when readings are not stored for longer than a moment.
+    /// Says so when readings are not stored for longer than a moment, and when it is long ago that the broker has
+    /// thrown something away: it repeats no figure that stays the same.
     func watch(_ ingest: Ingest) {
+        if lastDrop.duration(to: .now) > .seconds(30) { close("broker-drops", "broker") }
         if let failure = ingest.failure, failure.since.duration(to: .now) > .seconds(2) {
             open("ingest", "hub", reason: "readings are not stored, the broker keeps them: \(failure.reason)")
         } else if ingest.failure == nil {
@@ -75,12 +79,11 @@ extension HubCore {
             defer { droppedMessages = number }
             guard let before = droppedMessages else { return }
             if number > before {
+                lastDrop = .now
                 open(
                     "broker-drops", "broker",
                     reason: "the broker has thrown away \(number - before) messages in the last seconds (\(number) in all): "
                         + "a queue was full; drivers of ours send theirs again")
-            } else {
-                close("broker-drops", "broker")
             }
         case Topics.queuedMessages:
             let limit = configuration.brokerQueueLimit
@@ -94,10 +97,15 @@ extension HubCore {
     }
 }
 
-/// What an incident is about; there is one open of each.
-struct IncidentKey: Hashable {
-    let kind: String
-    let subject: String
+extension IncidentBook {
+    /// With what an earlier hub has left open.
+    init(from database: Connection) throws(PostgresError) {
+        var open: [Key: String] = [:]
+        for row in try database.query("SELECT kind, subject, reason FROM hub.incident WHERE closed_at IS NULL") {
+            open[Key(kind: row.text("kind"), subject: row.text("subject"))] = row.text("reason")
+        }
+        self.init(open: open)
+    }
 }
 
 extension Topics {

@@ -14,6 +14,8 @@ final class Uplink {
     private let inbox: Inbox
     private let client: Client
     private let broker: BrokerAddress
+    /// Held as long as the files are used.
+    private let lock: StateLock?
     private let bootFile: BootFile?
     private let clock: WallClock
     private let parser = JSONParser(maximumBytes: 64 << 10)
@@ -25,6 +27,8 @@ final class Uplink {
     /// To be told with the next reading.
     private var notes: [Entry] = []
     private var bootFileIsDue: Instant
+    /// It could not be written the last time.
+    private var isBootFileStale = false
     private var link = Link.connecting(lastReason: nil)
     private var dropped: Tally
     private var refusals: Tally
@@ -51,8 +55,10 @@ final class Uplink {
         topics = SensorTopics(hub: environment.hub, sensor: sensor)
         broker = environment.broker
         self.clock = clock
-        bootFile = environment.stateDirectory.map { BootFile(directory: $0, instance: sensor) }
-        journal = Journal(folder: environment.stateDirectory, instance: sensor, log: log)
+        let folder: String?
+        (lock, folder) = Self.takeFiles(in: environment.stateDirectory, of: sensor, log: log)
+        bootFile = folder.map { BootFile(directory: $0, instance: sensor) }
+        journal = Journal(folder: folder, instance: sensor, log: log)
         let remembered = Self.read(bootFile, log: log)
         let kept = journal.readings
         let boots = Self.merge(remembered.boots, kept)
@@ -277,6 +283,34 @@ final class Uplink {
     }
 
     // MARK: Boots
+    //
+    // The number that `end` names for a boot is at least that of every reading of it that has left the process. A
+    // reading is in the journal, or where that is in memory its number in the boots file, before it is sent (`keep`).
+    // The next start looks into both (`merge`), and does so when the process before it is gone (`StateLock`). A power
+    // cut alone can take from both what has been sent; the hub then believes what it has.
+
+    /// - Returns: the lock on a sensor's files and their folder; no folder where they are another process's.
+    private static func takeFiles(
+        in folder: String?, of sensor: Identifier, log: Log
+    ) -> (StateLock?, folder: String?) {
+        guard let folder else { return (nil, nil) }
+        do {
+            let lock = try StateLock(folder: folder, instance: sensor) { pid in
+                log.error("process \(pid) was still at work for this sensor, and was ended")
+            }
+            return (lock, folder)
+        } catch let error as StateLock.Taken {
+            log.error(
+                """
+                process \(error.pid) is at work for this sensor and cannot be ended: readings are kept in memory, and \
+                end with this process
+                """)
+            return (nil, nil)
+        } catch {
+            log.error("nothing keeps another process from this sensor's files: \(error)")
+            return (nil, folder)
+        }
+    }
 
     /// A boot was begun: what is known of the ones before is said with its first reading.
     private func beginBoot() {
@@ -289,8 +323,11 @@ final class Uplink {
         let time = clockWatch.isUncertain ? 0 : clock.now()
         do throws(FileError) {
             try bootFile?.write(BootFile.Content(boots: outbox.boots, time: max(time, earliest)), isDurable: isDurable)
+            isBootFileStale = false
         } catch {
-            log.error("the boot number cannot be remembered: \(error)")
+            // In memory mode it is tried with each reading.
+            if !isBootFileStale { log.error("the boot number cannot be remembered: \(error)") }
+            isBootFileStale = true
         }
     }
 

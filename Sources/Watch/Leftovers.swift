@@ -2,8 +2,11 @@ import Files
 import Glibc
 
 /// Ends what an earlier supervisor, which was killed, has left running, by the record files that `WatchedProgram` keeps
-/// in a folder, and removes the files. A process is touched only where its number and its start time are those of the
-/// record. Not to be called while another supervisor uses the folder.
+/// in a folder. A process is touched only where its number and its start time are those of the record. Not to be called
+/// while another supervisor uses the folder.
+///
+/// The files of processes that had ended before are removed. Those of the others stay, for the same programs will be
+/// started again, and on a full disk could have no new ones.
 ///
 /// - Parameters:
 ///   - stopSignal: sent to the process groups first.
@@ -14,7 +17,9 @@ public func endLeftovers(
     in folder: String, stopSignal: Int32 = SIGTERM, stopWait: Duration = .seconds(10)
 ) async -> [String] {
     let files = ((try? Folder.names(in: folder)) ?? []).map { "\(folder)/\($0)" }
-    let leftovers = files.compactMap { ProcessRecord(readingFrom: $0) }.filter(\.isAlive)
+    let records = files.map { (file: $0, record: ProcessRecord(readingFrom: $0)) }
+    let leftovers = records.compactMap(\.record).filter(\.isAlive)
+    for (file, record) in records where record.map({ !$0.isAlive }) ?? false { unlink(file) }
     // Whom to send signals to: negative for a group.
     let targets = leftovers.map { ProcessStat(pid: $0.pid)?.group == $0.pid ? -$0.pid : $0.pid }
     targets.forEach { kill($0, stopSignal) }
@@ -24,8 +29,6 @@ public func endLeftovers(
         kill(target, SIGKILL)
     }
     await waitUntilGone(leftovers, atMost: .seconds(1))
-    // The second kind is a record whose writer was killed.
-    for file in files where ProcessRecord(readingFrom: file) != nil || file.hasSuffix(".new") { unlink(file) }
     return leftovers.map(\.name)
 }
 

@@ -39,11 +39,24 @@ struct ProcessRecord: Equatable {
 
     // MARK: File
 
+    /// One sector of a disk; more than a record needs.
+    private static let fileSize = 512
+
+    /// Writes in place, and always as much: a program that is started again on a full disk needs no room for its
+    /// record.
     func write(to path: String) throws(FileError) {
         let json: JSON = [
             "name": .string(name), "pid": .int(Int64(pid)), "start_time": .int(startTime), "boot": .string(boot),
         ]
-        try File.replace(path, with: json.bytes())
+        var bytes = json.bytes()
+        bytes += repeatElement(UInt8(ascii: " "), count: max(0, Self.fileSize - bytes.count))
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw FileError(path) }
+        defer { close(descriptor) }
+        let count = pwrite(descriptor, bytes, bytes.count, 0)
+        guard count == bytes.count else { throw FileError(path, count < 0 ? errno : ENOSPC) }
+        // One of a longer name may have been there.
+        guard ftruncate(descriptor, off_t(count)) == 0 else { throw FileError(path) }
     }
 
     /// Nil for a file that is no record.

@@ -20,8 +20,8 @@ public actor WatchedProgram {
 
     /// - Parameters:
     ///   - name: for people, and for `endLeftovers`.
-    ///   - recordFile: the path of a file that names the process while there is one, so that a later supervisor can end
-    ///     it; its folder must exist.
+    ///   - recordFile: the path of a file that names the process, or the last one while the program waits for its next
+    ///     start, so that a later supervisor can end it; its folder must exist.
     ///   - firstRun: the number of the first start.
     ///   - onEvent: called with every change of state and all output, one event at a time and in order; it must not
     ///     block.
@@ -76,6 +76,8 @@ public actor WatchedProgram {
             }
         }
         guard machine.isIdle else { return }
+        // Not with each end: the next start could find the disk full, and be without a record.
+        if let recordFile { unlink(recordFile) }
         timer?.cancel()
         timer = nil
         waiting.forEach { $0.resume() }
@@ -125,7 +127,6 @@ public actor WatchedProgram {
 
     private func ended() {
         group = nil
-        if let recordFile { unlink(recordFile) }
         outputTimer?.cancel()
         outputTimer = nil
         deliver(output.finish(at: microsecondsNow()))

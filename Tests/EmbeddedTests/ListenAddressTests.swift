@@ -30,11 +30,21 @@ private func listenSomewhere() throws -> (descriptor: Int32, port: UInt16) {
         #expect(error?.code == .address)
         #expect(error?.description.contains("another program listens there") == true)
     }
-    #expect(try ListenAddress.loopbackPort(preferred: port) != port)
+    #expect(try ListenAddress.loopbackPort(preferred: port).port != port)
     close(descriptor)
-    #expect(try ListenAddress.loopbackPort(preferred: port) == port)
+    #expect(try ListenAddress.loopbackPort(preferred: port).port == port)
     let avoiding = [BrokerAddress(host: "0.0.0.0", port: port)]
-    #expect(try ListenAddress.loopbackPort(preferred: port, avoiding: avoiding) != port)
+    #expect(try ListenAddress.loopbackPort(preferred: port, avoiding: avoiding).port != port)
+}
+
+@Test func twoHubsNeverChooseTheSamePort() throws {
+    let (descriptor, port) = try listenSomewhere()
+    close(descriptor)
+    // Nobody listens yet.
+    let first = try ListenAddress.loopbackPort(preferred: port)
+    #expect(first.port == port)
+    #expect(try ListenAddress.loopbackPort(preferred: port).port != port)
+    withExtendedLifetime(first) {}
 }
 
 @Test func anAddressOfAnotherMachineIsRefused() {

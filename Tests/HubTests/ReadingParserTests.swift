@@ -171,6 +171,35 @@ import Testing
         #expect(corrected.sensors.first?.latest?.key.time == 107)
     }
 
+    @Test func aTypeThatGainsAFieldAndANewSensorOfItComeInOneBatch() {
+        let wider = IngestType(
+            id: 1, table: "climate", fields: entry.type.fields + [Field(name: "open", type: .bool)])
+        let same = IngestCatalog.Entry(sensorID: 7, sensor: entry.sensor, type: wider)
+        let other = IngestCatalog.Entry(sensorID: 8, sensor: Identifier("new")!, type: wider)
+        var batch = IngestBatch()
+        var next: Int64 = 100
+        for (entry, payload) in [
+            (entry, #"{"t": 9, "boot": 1, "seq": 1, "v": {"count": 1}}"#),
+            (entry, #"{"t": 9, "boot": 1, "seq": 2, "v": {"count": 2, "open": true}}"#),
+            (other, #"{"t": 9, "boot": 1, "seq": 1, "v": {"open": true, "count": 3}}"#),
+            (same, #"{"t": 5, "boot": 1, "seq": 3, "v": {"count": 4, "open": false}}"#),
+        ] {
+            Array(payload.utf8).withUnsafeBytes {
+                batch.add(
+                    $0, from: entry, topics: topics, receivedAt: 50, parser: ReadingParser(), nextSequence: &next
+                ) { _ in nil }
+            }
+        }
+        // What came before the field was there is judged, and stored, by the type of then.
+        #expect(batch.deadLetters.map(\.fault.field) == ["v.open"])
+        #expect(batch.columns.map(\.count) == [1, 2])
+        #expect(batch.columns.map { $0.fields.map(\.count) } == [[1], [2, 2]])
+        let values = batch.sensors.map {
+            String(decoding: batch.value(of: $0.latest!, parser: ReadingParser()), as: UTF8.self)
+        }
+        #expect(values == [#"{"count":1}"#, #"{"open":true,"count":3}"#])
+    }
+
     @Test func aRefusedTypeGoesToTheDeadLetters() {
         var batch = batch(#"[{"count": 1}, {"count": 2}]"#, #"{"count": 3}"#, "junk")
         batch.refuse(batch.columns[0], reason: "no table", topics: topics, receivedAt: 60)

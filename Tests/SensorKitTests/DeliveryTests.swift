@@ -44,11 +44,15 @@ private final class DriverProcess {
         guard code == 0 else { throw FileError(words[0], code) }
     }
 
-    func end(_ signal: Int32) {
-        guard pid > 0 else { return }
+    /// - Returns: the signal that the process has died of; 0 where it has ended by itself.
+    @discardableResult
+    func end(_ signal: Int32) -> Int32 {
+        guard pid > 0 else { return 0 }
         kill(pid, signal)
-        waitpid(pid, nil, 0)
+        var status: Int32 = 0
+        waitpid(pid, &status, 0)
         pid = 0
+        return status & 0x7F
     }
 
     /// Beside the program that the tests are in.
@@ -71,6 +75,22 @@ private final class DriverProcess {
     init() throws {
         broker = try TestBroker()
         try broker.start()
+    }
+
+    /// An agent that was killed may not find a driver again that it has started, and start another one. How far the first
+    /// one came is known only when it is gone.
+    @Test(arguments: [false, true]) func aStartEndsTheStartBeforeIt(isFrozen: Bool) throws {
+        let hub = CountingHub(broker.address, sensor: DriverProcess.sensor, isDeaf: false)
+        let first = try DriverProcess(broker.address, folder), second = try DriverProcess(broker.address, folder)
+        try first.start()
+        #expect(hub.wait { $0.messages > 50 })
+        if isFrozen { kill(first.pid, SIGSTOP) }
+        try second.start()
+        #expect(hub.wait { $0.highest.count == 2 })
+        kill(first.pid, SIGCONT)
+        // It has died before it was asked.
+        #expect(first.end(SIGTERM) == SIGKILL)
+        try check(hub, second, boots: 2)
     }
 
     /// Lets the driver run until the hub has everything that it took, and checks the books.

@@ -205,7 +205,8 @@ final class IngestStore {
                 WHERE instance_id = $1 AND boot = $2 AND seq BETWEEN $3 AND $4 AND clock = 'uncertain'
                 RETURNING event_time)
             INSERT INTO hub.rollup_due (type_id, hour)
-            SELECT DISTINCT \(entry.type.id), date_trunc('hour', event_time) FROM moved ON CONFLICT DO NOTHING
+            SELECT DISTINCT \(entry.type.id), to_timestamp(floor(extract(epoch FROM t) / 3600) * 3600)
+            FROM moved, unnest(ARRAY[event_time, event_time - make_interval(secs => $5)]) AS u (t) ON CONFLICT DO NOTHING
             """, parameters)
         try database.query(
             """

@@ -1,0 +1,144 @@
+"""What is wrong for longer than a moment is an incident: told, on record, and over when it is over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import Any, Iterator
+
+import pytest
+
+from hub import Hub, wait_until
+from mqtt import Peer
+from samples import probe, register
+
+# mosquitto publishes its figures every 10 s.
+PATIENCE = 60
+
+
+class Watch:
+    """Follows the incidents of a hub from now on, as events and in the database."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        # A slow start may be one.
+        wait_until(
+            lambda: not hub.sql("SELECT FROM hub.incident WHERE closed_at IS NULL"), PATIENCE, "no incident is open")
+        self._before = hub.value("SELECT coalesce(max(id), 0) FROM hub.incident")
+        self.peer = hub.as_owner()
+        self.peer.subscribe(hub.topic("events/+"))
+
+    def told(self, kind: str) -> list[str]:
+        """`opened` and `closed`, in their order."""
+        events = [message.json for message in self.peer.messages]
+        return [event["kind"].removeprefix("incident.") for event in events if event.get("incident") == kind]
+
+    def rows(self, kind: str) -> list[dict[str, Any]]:
+        return self.hub.sql(
+            "SELECT * FROM hub.incident WHERE kind = %s AND id > %s ORDER BY opened_at", kind, self._before)
+
+    def wait_for(self, kind: str, *states: str) -> dict[str, Any]:
+        """The last one on record, when the states have been told and the record agrees."""
+        def is_so() -> bool:
+            # The record comes last.
+            if self.told(kind) != list(states):
+                return False
+            rows = self.rows(kind)
+            return len(rows) == states.count("opened") and (
+                (rows[-1]["closed_at"] is not None) == (states[-1] == "closed"))
+
+        wait_until(is_so, PATIENCE, f"{kind} {states}: {self.told(kind)}", retry_on=(Exception,))
+        return self.rows(kind)[-1]
+
+
+@pytest.fixture
+def watch(own_hub: Hub) -> Iterator[Watch]:
+    watch = Watch(own_hub)
+    yield watch
+    watch.peer.close()
+
+
+def configure(hub: Hub, **changes: dict[str, Any]) -> None:
+    """Starts the hub's process anew with other settings."""
+    file = hub.data / "hub.json"
+    settings = json.loads(file.read_text())
+    for key, values in changes.items():
+        settings[key] = settings.get(key, {}) | values
+    file.write_text(json.dumps(settings))
+    pid = hub.part("hub")
+    os.kill(pid, signal.SIGKILL)
+    hub.close()
+    wait_until(lambda: hub.part("hub") != pid, what="a new process of the hub", retry_on=(AssertionError,))
+    wait_until(lambda: hub.request("hub", "status", timeout=2)["status"] == 200, what="the hub", retry_on=(Exception,))
+
+
+class Sleeper:
+    """A client with a session that the broker keeps messages for while it is away."""
+
+    def __init__(self, hub: Hub, topic: str) -> None:
+        self.hub, self.id = hub, "incidents-sleeper"
+        self._connect(clean=False, topic=topic)
+
+    def _connect(self, clean: bool, topic: str = "") -> None:
+        password = json.loads((self.hub.data / "hub.json").read_text())["broker"]["password"]
+        peer = Peer(self.hub.broker, "hub.main", password, protocol=4, client_id=self.id, clean=clean)
+        if topic:
+            peer.subscribe(topic)
+        peer.close()
+
+    def forget(self) -> None:
+        """Has the broker throw the session away, and what waits in it."""
+        self._connect(clean=True)
+
+
+def test_a_broker_whose_queue_is_nearly_full(own_hub: Hub, watch: Watch) -> None:
+    topic = own_hub.topic("bench/queue")
+    configure(own_hub, broker={"queueLimit": 1_000})
+    sleeper = Sleeper(own_hub, topic)
+    try:
+        with own_hub.as_hub() as peer:
+            for number in range(900):
+                peer.publish(topic, {"number": number})
+        row = watch.wait_for("broker-queue", "opened")
+        assert row["subject"] == "broker" and "more than 1000" in row["reason"]
+    finally:
+        sleeper.forget()
+    watch.wait_for("broker-queue", "opened", "closed")
+    configure(own_hub, broker={"queueLimit": 500_000})
+
+
+def test_a_broker_that_throws_messages_away(own_hub: Hub, watch: Watch) -> None:
+    topic = own_hub.topic("bench/drops")
+    sleeper = Sleeper(own_hub, topic)
+    try:
+        with own_hub.as_hub() as peer:
+            # `max_queued_bytes` of mosquitto.conf are 128 MiB.
+            for _ in range(16):
+                peer.publish(topic, b"x" * (10 << 20))
+    finally:
+        sleeper.forget()
+    row = watch.wait_for("broker-drops", "opened")
+    assert "a queue was full" in row["reason"]
+    # The broker repeats no figure that has not changed.
+    watch.wait_for("broker-drops", "opened", "closed")
+
+
+def test_readings_that_cannot_be_stored(own_hub: Hub, watch: Watch) -> None:
+    """The database is down for longer than a moment: nothing can start in its folder."""
+    register(own_hub, probe("incidents-1"))
+    own_hub.wait_for_more_readings("incidents-1")
+    folder, away = own_hub.data / "postgres", own_hub.data / "postgres.away"
+    folder.rename(away)
+    try:
+        os.kill(own_hub.part("postgres"), signal.SIGKILL)
+        wait_until(lambda: watch.told("ingest") == ["opened"], PATIENCE, "the incident")
+    finally:
+        away.rename(folder)
+    # It was over before the database could be told of it.
+    row = watch.wait_for("ingest", "opened", "closed")
+    assert "the broker keeps them" in row["reason"] and row["opened_at"] < row["closed_at"]
+    own_hub.wait_for_more_readings("incidents-1")
+    assert own_hub.value(
+        "SELECT count(*) FROM report.probe WHERE sensor = 'incidents-1'") == own_hub.value(
+        "SELECT max(seq) FROM report.probe WHERE sensor = 'incidents-1'")

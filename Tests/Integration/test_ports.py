@@ -1,0 +1,104 @@
+"""Which ports the brokers of several hubs have, when others want the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import Iterator
+
+import pytest
+
+from hub import Hub, processes_of, wait_until
+from samples import probe, register
+
+
+def free_port() -> int:
+    """One below the range for outgoing connections, which nobody takes by chance."""
+    for port in range(17_000, 20_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no port is free")
+
+
+def prefer(hub: Hub, port: int) -> None:
+    """As if the hub had had this port before."""
+    folder = hub.data / "broker"
+    folder.mkdir(mode=0o700)
+    (folder / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\n")
+    (hub.data / "sensorhub.lock").touch(mode=0o600)
+
+
+@pytest.fixture
+def two_hubs() -> Iterator[tuple[Hub, Hub]]:
+    hubs = Hub(), Hub()
+    try:
+        yield hubs
+    finally:
+        left = [hub.destroy() for hub in hubs]
+        assert left == [{}, {}]
+
+
+def test_two_hubs_that_start_at_the_same_moment(two_hubs: tuple[Hub, Hub]) -> None:
+    port = free_port()
+    for hub in two_hubs:
+        prefer(hub, port)
+    for hub in two_hubs:
+        hub.launch()
+    for hub in two_hubs:
+        hub.wait_until_up()
+    first, second = two_hubs
+    assert sorted(hub.broker[1] == port for hub in two_hubs) == [False, True]
+    for number, hub in enumerate(two_hubs, start=1):
+        register(hub, probe(f"twin-{number}"))
+        hub.wait_for_more_readings(f"twin-{number}")
+    assert first.count("twin-1") and not second.sql("SELECT FROM hub.sensor WHERE name = 'twin-1'")
+    # While the broker of one is away, a start of the other one does not take its port.
+    holder, other = (first, second) if first.broker[1] == port else (second, first)
+    other.stop()
+    prefer_again = other.data / "broker" / "mosquitto.conf"
+    prefer_again.write_text(f"listener {port} 127.0.0.1\n")
+    broker = holder.part("mosquitto")
+    os.kill(broker, signal.SIGSTOP)
+    os.kill(broker, signal.SIGKILL)
+    other.start()
+    assert other.broker[1] != port
+    wait_until(lambda: holder.part("mosquitto") != broker, what="a new broker", retry_on=(AssertionError,))
+    holder.close()
+    holder.wait_for_more_readings("twin-1" if holder is first else "twin-2")
+
+
+def wait_for_database(hub: Hub) -> None:
+    """By then the ports have been chosen, and the broker has yet to start."""
+    wait_until(lambda: "creating the database" in hub.output.read_text(), what="the database's beginning")
+
+
+def test_a_port_that_another_program_takes_meanwhile_is_left_to_it(fresh_hub: Hub) -> None:
+    port = free_port()
+    prefer(fresh_hub, port)
+    fresh_hub.launch()
+    wait_for_database(fresh_hub)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        fresh_hub.wait_until_up()
+        assert fresh_hub.broker[1] != port
+        fresh_hub.rpc("hub", "status")
+
+
+def test_an_address_that_was_asked_for_is_named_when_another_program_takes_it(fresh_hub: Hub) -> None:
+    address = ("127.0.0.1", free_port())
+    fresh_hub.launch("--listen", f"{address[0]}:{address[1]}")
+    wait_for_database(fresh_hub)
+    with socket.socket() as taken:
+        taken.bind(address)
+        taken.listen()
+        assert fresh_hub.wait(60) == 1
+    output = fresh_hub.output.read_text()
+    assert f"cannot listen on {address[0]}:{address[1]}: another program listens there" in output
+    assert "choose another port with --listen" in output
+    assert not processes_of(fresh_hub.data)
