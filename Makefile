@@ -8,6 +8,8 @@ PREFIX ?= /usr/local
 UP     ?= --demo
 # Options for the chaos: make chaos CHAOS="--seed 7"
 CHAOS  ?=
+# Options for the hardware lab: make hardware-test LAB="--keep Drivers/BH1750/Lab"
+LAB    ?=
 # How long the fuzzer goes on.
 SECONDS ?= 60
 
@@ -16,8 +18,8 @@ sources := Package.swift Sources Drivers Tests
 venv    := $(BUILD)/venv
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build install run test unit-tests python-tests integration-tests chaos chaos-short fuzz \
-	footprint bench tour format lint clean
+.PHONY: help bootstrap build install run test unit-tests python-tests integration-tests hardware-test chaos \
+	chaos-short fuzz footprint bench recovery tour format lint clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +40,7 @@ install: ## install what `make build` has built, below $(DESTDIR)$(PREFIX)
 run: build ## start hub, broker and database under one folder, with two example apps; Ctrl-C stops everything
 	$(BUILD)/release/sensorhub up $(UP)
 
-test: unit-tests python-tests integration-tests chaos-short ## run all tests
+test: unit-tests python-tests integration-tests hardware-test chaos-short ## run all tests
 
 unit-tests: bootstrap ## run the tests in Swift
 	$(SWIFT) build --scratch-path $(BUILD) --build-tests
@@ -51,13 +53,17 @@ python-tests: $(venv)/ready ## run the tests of the platform library for Python
 integration-tests: unit-tests $(venv)/ready ## run the tests of the whole hub, with real broker, database and drivers
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/pytest -q Tests/Integration
 
+hardware-test: unit-tests $(venv)/ready ## test drivers with real GPIO and I2C devices of a kernel, in a machine under QEMU
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug SENSORHUB_LAB=$(abspath $(BUILD))/hardware-lab \
+		PYTHON=$(abspath $(venv))/bin/python Tests/HardwareLab/run -q $(LAB)
+
 chaos: build $(venv)/ready ## kill, freeze and starve a hub over a million readings; then a million malformed payloads
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(abspath $(venv))/bin/python Tests/Chaos/chaos.py $(CHAOS)
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(abspath $(venv))/bin/python Tests/Chaos/malformed.py
 
-chaos-short: unit-tests $(venv)/ready ## the same in two minutes, smaller and without the full disk
+chaos-short: unit-tests $(venv)/ready ## the same in two minutes, and smaller
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/python Tests/Chaos/chaos.py \
-		--seconds 60 --drivers 5 --rate 50 --faults 20 $(CHAOS)
+		--seconds 60 --drivers 5 --rate 50 --faults 20 --disk 768 $(CHAOS)
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/python Tests/Chaos/malformed.py --count 20000
 
 fuzz: bootstrap ## feed the payload parser what finds new ways through it: make fuzz SECONDS=60
@@ -71,6 +77,9 @@ footprint: build ## measure memory and start-up time of an idle hub
 
 bench: build $(venv)/ready ## measure rates and delays against the broker's, a script's and the database's own
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(venv)/bin/python Benchmarks/bench.py
+
+recovery: build $(venv)/ready ## measure how long readings pause when hub, broker or database are killed or restarted
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(venv)/bin/python Benchmarks/recovery.py
 
 tour: build ## run the README's tour and write docs/tour.md
 	scripts/tour $(BUILD)/release >$(BUILD)/tour.md

@@ -1,8 +1,18 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// One folder under Drivers/ each; the list that `sensor-driver` knows is in Drivers/Drivers.swift.
-let drivers = ["Simulated", "System"]
+/// Drivers that read hardware: one folder under Drivers/ each, with a sensor type, and in Lab an emulator and a test for
+/// the hardware lab. The list that `sensor-driver` knows is in Drivers/Drivers.swift.
+let hardwareDrivers = [
+    "BH1750",
+    "DigitalInput",
+]
+let drivers = hardwareDrivers + ["Simulated", "System"]
+
+/// What is no code in the drivers' folders.
+let driverDocuments: [String] =
+    drivers.map { "\($0)/README.md" } + hardwareDrivers.flatMap { ["\($0)/\($0).type.json", "\($0)/Lab"] }
+let driverTests: [String] = drivers.map { "\($0)/Tests" }
 
 let package = Package(
     name: "sensorhub",
@@ -41,10 +51,15 @@ let package = Package(
             ]),
 
         .target(name: "SensorKit", dependencies: ["Files", "CShims", "HubModel", "MQTT", "SimdJSON"]),
+        .target(name: "CHardware", linkerSettings: [.linkedLibrary("gpiod")]),
+        .target(name: "LinuxHardware", dependencies: ["CHardware", "Files", "SensorKit", "SimdJSON"]),
         .target(name: "PlatformLib", dependencies: ["HubModel", "MQTT"]),
         .target(
-            name: "Drivers", dependencies: ["SensorKit"], path: "Drivers",
-            exclude: drivers.flatMap { ["\($0)/README.md", "\($0)/Tests"] }),
+            name: "Drivers", dependencies: ["SensorKit"], path: "Drivers", exclude: driverDocuments + driverTests),
+        // One for all of them: a target each would take minutes to build.
+        .testTarget(
+            name: "DriversTests", dependencies: ["Drivers", "HardwareSupport", "SensorKit"], path: "Drivers",
+            exclude: driverDocuments, sources: driverTests),
 
         .target(
             name: "Hub",
@@ -79,7 +94,7 @@ let package = Package(
             ]),
         .executableTarget(
             name: "platform-latency", dependencies: ["PlatformLib"], path: "Benchmarks/platform-latency"),
-        .executableTarget(name: "sensor-driver", dependencies: ["Drivers", "SensorKit"]),
+        .executableTarget(name: "sensor-driver", dependencies: ["Drivers", "LinuxHardware", "SensorKit"]),
 
         .testTarget(
             name: "AgentTests",
@@ -96,6 +111,8 @@ let package = Package(
         .testTarget(name: "ArchiveTests", dependencies: ["Archive", "CArchive"]),
         .target(name: "TestSupport", dependencies: ["Files", "MQTT"], path: "Tests/TestSupport"),
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
+        .target(name: "HardwareSupport", dependencies: ["MQTT", "SensorKit"], path: "Tests/HardwareSupport"),
+        .testTarget(name: "LinuxHardwareTests", dependencies: ["HardwareSupport", "LinuxHardware", "SensorKit"]),
         .testTarget(name: "PlatformLibTests", dependencies: ["HubModel", "MQTT", "PlatformLib", "SimdJSON", "TestSupport"]),
         .testTarget(name: "HubModelTests", dependencies: ["HubModel", "SimdJSON"]),
         .testTarget(name: "HubTests", dependencies: ["Hub", "HubModel", "SimdJSON"]),
@@ -103,10 +120,6 @@ let package = Package(
         .testTarget(
             name: "SensorKitTests", dependencies: ["HubModel", "MQTT", "SensorKit", "TestSupport", "sensor-driver"]),
         .testTarget(name: "WatchTests", dependencies: ["Files", "HubModel", "TestSupport", "Watch"]),
-    ]
-        + drivers.map { driver in
-            .testTarget(
-                name: "\(driver)DriverTests", dependencies: ["Drivers", "SensorKit"], path: "Drivers/\(driver)/Tests")
-        },
+    ],
     cxxLanguageStandard: .cxx17
 )

@@ -9,6 +9,12 @@ public struct WallClock: Sendable {
         self.now = now
     }
 
+    /// The time of day at an instant that is not long ago, in microseconds since 1970; for the kernel's time stamps.
+    public func time(at instant: Instant) -> Int64 {
+        let elapsed = Instant.now - instant
+        return now() - elapsed.nanoseconds / 1_000
+    }
+
     public static let system = WallClock {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

@@ -13,6 +13,10 @@ public protocol Driver: SendableMetatype {
     /// How often it reads where the instance does not say.
     static var defaultInterval: Duration { get }
 
+    /// The addresses that its chip can have at an I2C bus, the usual one first; empty where it is none. For
+    /// `sensor-driver --detect`.
+    static var i2cAddresses: [UInt8] { get }
+
     /// Checks the type and the attributes of the instance; see `DriverContext.requireFields` and `attributes`.
     ///
     /// A sensor that does not answer is no reason to throw here: `read` says so, and is called again.
@@ -27,6 +31,28 @@ public protocol Driver: SendableMetatype {
     ///   after a while.
     mutating func read() throws(SensorFault) -> [Measurement]
 
+    /// Descriptors of things that happen by themselves, as edges of a GPIO line: `react` is called as soon as one is
+    /// readable. Asked for before each wait.
+    var descriptors: [Int32] { get }
+
+    /// When `react` is to be called even if nothing is readable; nil for never. Asked for before each wait.
+    var wakeUp: Instant? { get }
+
+    /// Something is readable, or `wakeUp` has come. What made it readable must be read. While the sensor is at fault,
+    /// it is not called: `read` is, after a while, and finds out whether all is well again.
+    ///
+    /// - Returns: what was measured, oldest first, which is published at once.
+    /// - Throws: `SensorFault`, as `read`.
+    mutating func react() throws(SensorFault) -> [Measurement]
+
+    /// The hub came (true) or is out of reach (false), as far as the driver's connection to the broker tells. It is out
+    /// of reach at the start. For outputs that must not stay as they are without anybody in charge.
+    mutating func hubIsReachable(_ isReachable: Bool)
+
+    /// The driver ends, on purpose: outputs are to be left as they can be left alone. It is not called when the process
+    /// crashes or is killed.
+    mutating func stop()
+
     /// Carries out a control function; the sensor is read right afterwards.
     ///
     /// - Parameter call: function and parameters are known to fit the type.
@@ -35,6 +61,15 @@ public protocol Driver: SendableMetatype {
 }
 
 extension Driver {
+    public static var i2cAddresses: [UInt8] { [] }
+
+    // For a sensor that is only read on schedule.
+    public var descriptors: [Int32] { [] }
+    public var wakeUp: Instant? { nil }
+    public mutating func react() throws(SensorFault) -> [Measurement] { [] }
+    public mutating func hubIsReachable(_ isReachable: Bool) {}
+    public mutating func stop() {}
+
     /// For a sensor that cannot be controlled.
     public mutating func control(_ call: ControlCall) throws(ControlError) {
         throw .refused("the driver '\(Self.name)' has no control functions")

@@ -5,6 +5,7 @@ public struct DriverConfiguration: Sendable {
     public let instance: SensorInstance
     /// The instance's id.
     public let name: Identifier
+    let rules: ReadingRules
 
     private static let maximumBytes = 1 << 20
     /// Seconds.
@@ -30,6 +31,8 @@ public struct DriverConfiguration: Sendable {
             throw ValidationError(
                 path: "instance.type", "is '\(self.instance.type)', but the type given is '\(self.type.name)'")
         }
+        let attributes = DocumentReader(.object(self.instance.attributes), path: "instance.attributes")
+        rules = try ReadingRules(attributes, type: self.type)
         if let interval = self.instance.interval, !Self.intervals.contains(interval) {
             throw ValidationError(path: "instance.interval", "must be from 0.001 to 86400 seconds, is \(interval)")
         }
@@ -46,8 +49,14 @@ public struct DriverConfiguration: Sendable {
     }
 
     /// What the driver is told of its instance.
-    public func context(clock: WallClock = .system, log: Log = .standard) -> DriverContext {
-        DriverContext(instance: name, type: type, attributes: instance.attributes, clock: clock, log: log)
+    ///
+    /// - Parameter stateDirectory: where the driver may remember something; nil for nowhere.
+    public func context(
+        hardware: any Hardware, clock: WallClock = .system, log: Log = .standard, stateDirectory: String? = nil
+    ) -> DriverContext {
+        DriverContext(
+            instance: name, type: type, attributes: instance.attributes, hardware: hardware, clock: clock, log: log,
+            stateDirectory: stateDirectory)
     }
 
     /// How often to read.

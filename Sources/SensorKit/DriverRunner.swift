@@ -9,13 +9,17 @@ public final class DriverRunner {
     private let clock: WallClock
     private let log: Log
     private let uplink: Uplink
+    private var rules: ReadingRules
 
     private var schedule: Schedule
     private var missed: Tally
     private var status = SensorStatus.online
     private var faultBackoff = Backoff(first: .seconds(1), cap: .seconds(60))
+    /// When a sensor that is at fault is read again, instead of on schedule.
+    private var retry: Instant?
     /// Set by a control call, so that people see what it did.
     private var isReadWanted = false
+    private var isHubReachable = false
     /// What a start needs has been done.
     private var isStarted = false
 
@@ -29,6 +33,7 @@ public final class DriverRunner {
         self.clock = clock
         self.log = log
         type = configuration.type
+        rules = configuration.rules
         uplink = Uplink(
             sensor: configuration.name, environment, takesCalls: !type.functions.isEmpty, clock: clock, log: log)
         let fallback = Swift.type(of: driver).defaultInterval
@@ -39,20 +44,25 @@ public final class DriverRunner {
     /// Runs the driver until `stop` is readable, then says farewell to the broker.
     public func run(until stop: Int32) {
         uplink.start()
-        while !wait(for: stop) {
+        while true {
+            let wake = wait(for: stop)
+            if wake.isStopWanted { break }
             for notice in uplink.takeNotices() {
                 switch notice {
                 case .connected: publishStatus()
                 case .control(let message): handleControl(message)
                 }
             }
-            if isReadWanted || schedule.isDue(.now) { read() }
+            tellDriverOfHub()
+            if wake.isDriverReady || isReactionDue { react() }
+            if isReadWanted || nextRead <= .now { read() }
             uplink.send()
             if !isStarted, uplink.isUp {
                 isStarted = true
                 ProgramText.release()
             }
         }
+        driver.stop()
         status = .stopped
         publishStatus()
         uplink.stop()
@@ -60,41 +70,74 @@ public final class DriverRunner {
         log.info("stopped")
     }
 
+    /// What `wait` found out.
+    private struct Wake {
+        let isStopWanted: Bool
+        /// One of the driver's descriptors is readable.
+        let isDriverReady: Bool
+    }
+
     /// Waits until there is something to do.
-    ///
-    /// - Returns: true where `stop` is readable.
-    private func wait(for stop: Int32) -> Bool {
-        let moment = min(schedule.next, uplink.nextMoment ?? schedule.next)
-        let left = max(0, moment.nanoseconds - Instant.now.nanoseconds)
+    private func wait(for stop: Int32) -> Wake {
+        let moments = [nextRead, uplink.nextMoment, isFaulty ? nil : driver.wakeUp].compactMap(\.self)
+        let left = max(0, moments.min()!.nanoseconds - Instant.now.nanoseconds)
+        var descriptors = [stop, uplink.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        if !isFaulty {
+            descriptors += driver.descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        }
         // `poll` knows whole milliseconds; what is less is slept through.
         if left < 1_000_000 { pause(.nanoseconds(left)) }
-        var descriptors = [
-            pollfd(fd: stop, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: uplink.descriptor, events: Int16(POLLIN), revents: 0),
-        ]
-        poll(&descriptors, 2, Int32(left / 1_000_000))
-        return descriptors[0].revents != 0
+        poll(&descriptors, nfds_t(descriptors.count), Int32(min(left / 1_000_000, 1_000_000_000)))
+        return Wake(
+            isStopWanted: descriptors[0].revents != 0,
+            isDriverReady: descriptors.dropFirst(2).contains { $0.revents != 0 })
     }
+
+    private var isFaulty: Bool { retry != nil }
+
+    private var nextRead: Instant { retry ?? schedule.next }
 
     // MARK: Reading
 
     private func read() {
         isReadWanted = false
+        publish { (driver) throws(SensorFault) in try driver.read() }
+        let now = Instant.now
+        if !isFaulty, schedule.isDue(now) { missed.add(schedule.advance(now), at: now) }
+    }
+
+    private var isReactionDue: Bool {
+        guard !isFaulty, let moment = driver.wakeUp else { return false }
+        return moment <= .now
+    }
+
+    private func react() {
+        publish { (driver) throws(SensorFault) in try driver.react() }
+    }
+
+    /// Has the driver measure, and keeps what it measured.
+    private func publish(_ measure: (inout any Driver) throws(SensorFault) -> [Measurement]) {
         uplink.watchClock()
         let time = clock.now()
         do throws(SensorFault) {
-            for measurement in try driver.read() {
-                let values = try measurement.checked(against: type)
+            for measurement in try measure(&driver) {
+                guard let values = try rules.take(try measurement.checked(against: type), at: .now) else { continue }
                 if !values.isEmpty { uplink.keep(try text(of: values), time: measurement.time ?? time) }
             }
-            change(to: .online)
+            change(to: rules.alerts.isEmpty ? .online : .alert(rules.alerts))
             faultBackoff.reset()
+            if retry != nil { schedule.postpone(until: .now) }
+            retry = nil
         } catch {
             change(to: .fault(error.reason))
-            schedule.postpone(until: .now + faultBackoff.next())
+            retry = .now + faultBackoff.next()
         }
-        let now = Instant.now
-        if schedule.isDue(now) { missed.add(schedule.advance(now), at: now) }
+    }
+
+    private func tellDriverOfHub() {
+        guard uplink.isUp != isHubReachable else { return }
+        isHubReachable.toggle()
+        driver.hubIsReachable(isHubReachable)
     }
 
     private func text(of values: JSONObject) throws(SensorFault) -> [UInt8] {
@@ -112,7 +155,9 @@ public final class DriverRunner {
         self.status = status
         switch status {
         case .fault(let reason): log.error("fault: \(reason)")
-        case .online, .offline: log.info("the sensor can be read again")
+        case .alert(let alerts):
+            for alert in alerts { log.error("\(alert.level.rawValue): \(alert.reason)") }
+        case .online, .offline: log.info("the sensor is well again")
         }
         publishStatus()
     }

@@ -30,3 +30,12 @@ public struct Measurement: Sendable, Hashable {
         return checked
     }
 }
+
+extension SensorType {
+    /// What of a driver's values the type has fields for.
+    public func select(_ values: JSONObject) -> JSONObject {
+        var selected = JSONObject()
+        for member in values where field(member.key) != nil { selected[member.key] = member.value }
+        return selected
+    }
+}

@@ -1,6 +1,8 @@
 /// What a sensor's status topic says.
 public enum SensorStatus: Sendable, Hashable {
     case online
+    /// The sensor works, and what it measures is not as it should be.
+    case alert([FieldAlert])
     /// The driver runs, but the sensor cannot be read.
     case fault(String)
     /// No driver runs.
@@ -18,6 +20,7 @@ public enum SensorStatus: Sendable, Hashable {
         var object: JSONObject
         switch self {
         case .online: object = ["status": "online"]
+        case .alert(let alerts): object = ["status": "online", "alerts": .array(alerts.map(\.json))]
         case .fault(let reason):
             object = ["status": "fault", "reason": .string(String(reason.prefix(Self.maximumReason)))]
         case .offline(let reason): object = ["status": "offline", "reason": .string(reason)]

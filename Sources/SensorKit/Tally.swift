@@ -1,5 +1,5 @@
 /// Tells of something that can happen often: at once, then at most once a minute, with how often it was.
-struct Tally {
+public struct Tally {
     private let what: String
     private let log: Log
     private var untold = 0
@@ -9,13 +9,13 @@ struct Tally {
     private static let pause = Duration.seconds(60)
 
     /// - Parameter what: in the plural, as `readings were dropped`.
-    init(_ what: String, log: Log) {
+    public init(_ what: String, log: Log) {
         self.what = what
         self.log = log
     }
 
     /// - Parameter reason: why it happened this time.
-    mutating func add(_ number: Int, at now: Instant, reason: String? = nil) {
+    public mutating func add(_ number: Int, at now: Instant, reason: String? = nil) {
         guard number > 0 || untold > 0 else { return }
         untold += number
         if let reason { lastReason = reason }
@@ -25,7 +25,7 @@ struct Tally {
     }
 
     /// Tells of those that have not been told of.
-    mutating func tellRest() {
+    public mutating func tellRest() {
         if untold > 0 { log.error("\(what): \(untold)\(lastReason.map { " (\($0))" } ?? "")") }
         untold = 0
     }

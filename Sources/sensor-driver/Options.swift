@@ -3,6 +3,8 @@
 struct Options: Hashable {
     enum Task: Hashable {
         case help, list
+        /// Tells of the machine's buses and lines.
+        case detect(asJSON: Bool)
         /// Reads until it is stopped; or once, without a broker.
         case run(config: String?, once: Bool)
     }
@@ -17,6 +19,8 @@ struct Options: Hashable {
     init(_ arguments: [String]) throws(Misuse) {
         var config: String?
         var once = false
+        var detect = false
+        var asJSON = false
         var rest = arguments[...]
         while let argument = rest.popFirst() {
             switch argument {
@@ -27,6 +31,8 @@ struct Options: Hashable {
                 task = .list
                 return
             case "--once": once = true
+            case "--detect": detect = true
+            case "--json": asJSON = true
             case "--config":
                 guard let value = rest.popFirst(), !value.isEmpty else {
                     throw Misuse(description: "--config needs the path of a file")
@@ -36,12 +42,15 @@ struct Options: Hashable {
             default: throw Misuse(description: "'\(argument)' is no option; see sensor-driver --help")
             }
         }
-        task = .run(config: config, once: once)
+        guard detect || !asJSON else { throw Misuse(description: "--json goes with --detect only") }
+        guard !detect || config == nil && !once else { throw Misuse(description: "--detect goes with --json only") }
+        task = detect ? .detect(asJSON: asJSON) : .run(config: config, once: once)
     }
 
     static let help = """
         Usage: sensor-driver [--config FILE] [--once]
                sensor-driver --list
+               sensor-driver --detect [--json]
 
         Runs the driver of one sensor: reads it on schedule, publishes its readings, and carries out control calls.
 
@@ -49,6 +58,8 @@ struct Options: Hashable {
           --config FILE  which driver to run, and for which sensor; without it, the file named by SENSORHUB_CONFIG
           --once         read once and print the values as JSON; no broker is needed
           --list         print the drivers that there are
+          --detect       print this machine's GPIO lines, I2C buses and what answers there; root can see all of it
+          --json         print that as JSON
           --help         print this
 
         Environment:

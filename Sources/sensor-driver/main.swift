@@ -1,5 +1,6 @@
 import Drivers
 import Glibc
+import LinuxHardware
 import SensorKit
 
 func fail(_ reason: some CustomStringConvertible, code: Int32) -> Never {
@@ -26,10 +27,14 @@ func printReading(_ driver: any Driver) {
 }
 
 /// Makes the driver that the file asks for.
-func load(_ path: String) -> (any Driver, DriverConfiguration) {
+///
+/// - Parameter once: it is to read once: another process may run for the same sensor, and have its state.
+func load(_ path: String, once: Bool) -> (any Driver, DriverConfiguration) {
     do {
         let configuration = try DriverConfiguration(file: path)
-        return (try configuration.driver(among: drivers).init(configuration.context()), configuration)
+        let state = once ? nil : DriverEnvironment.variable("SENSORHUB_STATE").flatMap { $0.isEmpty ? nil : $0 }
+        let context = configuration.context(hardware: LinuxHardware(), stateDirectory: state)
+        return (try configuration.driver(among: drivers).init(context), configuration)
     } catch let error as FileError {
         fail(error, code: EX_CONFIG)
     } catch {
@@ -50,11 +55,14 @@ do throws(Options.Misuse) {
     switch try Options(Array(CommandLine.arguments.dropFirst())).task {
     case .help: print(Options.help)
     case .list: printList()
+    case .detect(let asJSON):
+        let detection = Detection(drivers: drivers)
+        print(asJSON ? "\(detection.json)" : detection.text)
     case .run(let config, let once):
         guard let path = config ?? DriverEnvironment.variable("SENSORHUB_CONFIG"), !path.isEmpty else {
             fail("no configuration: give --config FILE or set SENSORHUB_CONFIG", code: EX_USAGE)
         }
-        let (driver, configuration) = load(path)
+        let (driver, configuration) = load(path, once: once)
         if once { printReading(driver) } else { run(driver, configuration) }
     }
 } catch {

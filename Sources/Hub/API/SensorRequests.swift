@@ -135,6 +135,7 @@ extension HubCore {
             try record("sensor.removed", sensor.name.text, ["type": .string(sensor.type.text)])
         }
         registry.remove(sensor.name)
+        for kind in ["sensor-fault", "sensor-alert"] { close(kind, sensor.name.text) }
         publishCatalog()
         changeRights()
         changePlan(of: sensor.node)
@@ -207,7 +208,15 @@ extension HubCore {
         let reader = DocumentReader(try JSON(parsing: message.payload))
         let status = try reader.required("status").string()
         guard ["online", "offline", "fault"].contains(status) else { throw reader.error("'\(status)' is no status") }
-        let reason = try reader.optional("reason")?.string() ?? ""
+        let alerts = try Self.alerts(reader)
+        let reason = try reader.optional("reason")?.string() ?? alerts
+        for (kind, isSo) in [("sensor-fault", status == "fault"), ("sensor-alert", !alerts.isEmpty)] {
+            if isSo {
+                open(kind, name.text, reason: "sensor '\(name)': \(reason.prefix(1_000))")
+            } else if status == "online" {
+                close(kind, name.text)
+            }
+        }
         let changed = try database.query(
             """
             UPDATE hub.sensor SET state = $2, state_reason = $3, state_since = now()
@@ -216,5 +225,18 @@ extension HubCore {
         if changed > 0, !message.isRetained {
             try record("sensor.\(status)", name.text, reason.isEmpty ? [:] : ["reason": .string(reason)])
         }
+    }
+
+    /// What a status says of values that are not as they should be, in one line; empty where it says nothing.
+    private static func alerts(_ reader: DocumentReader) throws(ValidationError) -> String {
+        let alerts = try reader.optional("alerts")?.items() ?? []
+        guard alerts.count <= 100 else { throw reader.error("\(alerts.count) alerts are too many: at most 100") }
+        var lines: [String] = []
+        for alert in alerts {
+            let level = try alert.required("level").string()
+            guard ["warning", "error"].contains(level) else { throw alert.error("'\(level.prefix(80))' is no level") }
+            lines.append("\(level): \(try alert.required("reason").nonEmptyString().prefix(500))")
+        }
+        return lines.joined(separator: "; ")
     }
 }

@@ -1,0 +1,42 @@
+/// Finds out which edges of a line were lost: the kernel keeps a number of them for who is slow to read, and drops those
+/// that come then without a word.
+///
+/// Where edges are numbered, a number that is left out is an edge that was lost. Where they are not, values must
+/// alternate: two edges to the same value have at least one lost between them. Losses in pairs cannot be seen then.
+public struct EdgeLedger: Sendable, Hashable {
+    /// The value after the last edge that is known.
+    public private(set) var value: Bool
+    public private(set) var lost: Int64 = 0
+    private var lastNumber: Int64?
+
+    /// - Parameter value: the line's, read after it was taken.
+    public init(value: Bool) {
+        self.value = value
+    }
+
+    /// - Returns: how many were lost before this one, as far as that can be known.
+    @discardableResult
+    public mutating func add(_ edge: Edge) -> Int64 {
+        let missing: Int64
+        if let number = edge.number, let lastNumber {
+            missing = max(0, number - lastNumber - 1)
+        } else {
+            missing = edge.value == value ? 1 : 0
+        }
+        lastNumber = edge.number
+        value = edge.value
+        lost += missing
+        return missing
+    }
+
+    /// The line's value was read while no edge was waiting.
+    ///
+    /// - Returns: how many edges were lost: one where the value is another than that of the last edge.
+    @discardableResult
+    public mutating func reconcile(with value: Bool) -> Int64 {
+        guard value != self.value else { return 0 }
+        self.value = value
+        lost += 1
+        return 1
+    }
+}
