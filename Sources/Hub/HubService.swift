@@ -60,7 +60,7 @@ public final class HubService: Sendable {
         var backoff = Backoff(first: .milliseconds(100), cap: .seconds(5))
         while !inbox.isStopping {
             do {
-                return try Connection(configuration.database)
+                return try Connection(configuration.database, name: "sensorhub hub")
             } catch let error where error.message.contains("authentication") || error.message.contains("does not exist") {
                 throw error
             } catch {

@@ -130,8 +130,11 @@ final class BitBangedI2CBus: I2CBus {
     private func raiseClock() throws(I2CError) {
         try set(scl, true)
         let deadline = Instant.now + timeout
-        while try !value(scl) {
-            guard Instant.now < deadline else { throw I2CError(.timeout, "the clock line is held low") }
+        while true {
+            // Asked before the line is: it may be the process that was late, and not the chip.
+            let isLate = Instant.now >= deadline
+            if try value(scl) { return }
+            guard !isLate else { throw I2CError(.timeout, "the clock line is held low") }
             wait()
         }
     }

@@ -9,10 +9,21 @@ public final class Connection {
 
     /// Connects.
     ///
-    /// - Parameter target: a connection string or URI as libpq has them.
+    /// - Parameters:
+    ///   - target: a connection string or URI as libpq has them.
+    ///   - name: whose connection it is, for people who look at `pg_stat_activity`.
     /// - Throws: `PostgresError`; `isUnavailable` says whether another try makes sense.
-    public init(_ target: String) throws(PostgresError) {
-        handle = PQconnectdb(target)
+    public init(_ target: String, name: String = "sensorhub") throws(PostgresError) {
+        handle = target.withCString { target in
+            name.withCString { name in
+                "dbname".withCString { first in
+                    "fallback_application_name".withCString { second in
+                        // The first value stands for a whole connection string.
+                        PQconnectdbParams([first, second, nil], [target, name, nil], 1)
+                    }
+                }
+            }
+        }
         guard PQstatus(handle) == CONNECTION_OK else {
             // `deinit` runs after this as well, and frees the handle.
             throw PostgresError(connection: handle)

@@ -45,7 +45,7 @@ public protocol Driver: SendableMetatype {
     /// - Throws: `SensorFault`, as `read`.
     mutating func react() throws(SensorFault) -> [Measurement]
 
-    /// The hub came (true) or is out of reach (false), as far as the driver's connection to the broker tells. It is out
+    /// The hub came (true) or is out of reach (false), as far as the broker and the hub's status tell. It is out
     /// of reach at the start. For outputs that must not stay as they are without anybody in charge.
     mutating func hubIsReachable(_ isReachable: Bool)
 

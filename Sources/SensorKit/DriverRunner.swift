@@ -135,7 +135,7 @@ public final class DriverRunner {
     }
 
     private func tellDriverOfHub() {
-        guard uplink.isUp != isHubReachable else { return }
+        guard uplink.isHubReachable != isHubReachable else { return }
         isHubReachable.toggle()
         driver.hubIsReachable(isHubReachable)
     }

@@ -29,6 +29,8 @@ final class Uplink {
     private var bootFileIsDue: Instant
     /// It could not be written the last time.
     private var isBootFileStale = false
+    /// By the hub's own status, or its last will.
+    private var isHubOffline = false
     private var link = Link.connecting(lastReason: nil)
     private var dropped: Tally
     private var refusals: Tally
@@ -118,6 +120,10 @@ final class Uplink {
     var isUp: Bool {
         if case .up = link { true } else { false }
     }
+
+    /// True while readings go out and the hub has not said that it is away, nor the broker that it died. A broker without
+    /// a word of a hub counts as one.
+    var isHubReachable: Bool { isUp && !isHubOffline }
 
     // MARK: Outwards
 
@@ -246,6 +252,7 @@ final class Uplink {
 
     private func disconnected(_ reason: MQTTError) {
         outbox.disconnected()
+        isHubOffline = false
         if case .connecting(reason.reason) = link { return }
         log.error("no connection to \(broker): \(reason)")
         link = .connecting(lastReason: reason.reason)
@@ -275,11 +282,10 @@ final class Uplink {
     }
 
     private func hubStatus(_ message: Message) {
-        // A retained one comes with the subscription, and tells nothing new.
-        guard !message.isRetained, let json = try? JSON(parsing: message.payload), json["status"] == "online" else {
-            return
-        }
-        outbox.hubReturned()
+        let status = (try? JSON(parsing: message.payload))?["status"]
+        isHubOffline = status == "offline"
+        // A retained one comes with the subscription: there was no return that it tells of.
+        if status == "online", !message.isRetained { outbox.hubReturned() }
     }
 
     // MARK: Boots

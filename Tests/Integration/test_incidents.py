@@ -142,3 +142,18 @@ def test_readings_that_cannot_be_stored(own_hub: Hub, watch: Watch) -> None:
     assert own_hub.value(
         "SELECT count(*) FROM report.probe WHERE sensor = 'incidents-1'") == own_hub.value(
         "SELECT max(seq) FROM report.probe WHERE sensor = 'incidents-1'")
+
+
+def test_a_database_that_does_not_answer(own_hub: Hub, watch: Watch) -> None:
+    """It is there, but what it does for the readings does not end."""
+    register(own_hub, probe("incidents-2"))
+    own_hub.wait_for_more_readings("incidents-2")
+    pid = own_hub.value("SELECT pid FROM pg_stat_activity WHERE application_name = 'sensorhub ingest'")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        row = watch.wait_for("ingest", "opened")
+        assert "the database does not answer" in row["reason"]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    watch.wait_for("ingest", "opened", "closed")
+    own_hub.wait_for_more_readings("incidents-2")

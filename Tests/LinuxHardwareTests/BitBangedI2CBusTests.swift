@@ -7,7 +7,7 @@ import Testing
 @Suite struct BitBangedI2CBusTests {
     private let wires = SimulatedWires()
 
-    private func bus(timeout: Duration = .milliseconds(5)) throws -> BitBangedI2CBus {
+    private func bus(timeout: Duration = .seconds(10)) throws -> BitBangedI2CBus {
         try BitBangedI2CBus(
             BitBangedBusSettings(
                 sda: .name("SDA"), scl: .name("SCL"), halfPeriod: .nanoseconds(1), timeout: timeout),
@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test func butNotForEver() throws {
-        let bus = try bus()
+        let bus = try bus(timeout: .milliseconds(5))
         wires.stretchesReads = .max
         let error = #expect(throws: I2CError.self) { try bus.transfer([.write([0]), .read(1)], to: 0x23) }
         #expect(error == I2CError(.timeout, "the clock line is held low"))

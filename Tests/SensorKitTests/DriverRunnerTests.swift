@@ -48,6 +48,20 @@ import Testing
         #expect(hub.payloads("control/reply").last?["error"] == "the lamp does not answer")
     }
 
+    @Test func theDriverIsToldWhetherTheHubIsThere() throws {
+        try broker.start()
+        #expect(try hub.isConnected())
+        let driver = try RunningDriver(broker.address)
+        func told(_ list: [Bool]) -> Bool { hub.wait { driver.script.hubWasReachable.withLock { $0 } == list } }
+        #expect(told([true]))
+        try hub.say("offline")
+        #expect(told([true, false]))
+        try hub.say("online")
+        #expect(told([true, false, true]))
+        broker.kill()
+        #expect(told([true, false, true, false]))
+    }
+
     @Test func aFaultIsAStatusAndNoReading() throws {
         try broker.start()
         #expect(try hub.isConnected())

@@ -10,6 +10,8 @@ struct ScriptedDriver: Driver {
     /// What the test changes while the driver runs.
     final class Script: Sendable {
         private let fault = Mutex<String?>(nil)
+        /// What the driver was told of the hub.
+        let hubWasReachable = Mutex<[Bool]>([])
 
         func setFault(_ reason: String?) { fault.withLock { $0 = reason } }
 
@@ -35,6 +37,8 @@ struct ScriptedDriver: Driver {
         count += 1
         return [Measurement(["count": .int(count), "on": .bool(isOn)])]
     }
+
+    mutating func hubIsReachable(_ isReachable: Bool) { script.hubWasReachable.withLock { $0.append(isReachable) } }
 
     mutating func control(_ call: ControlCall) throws(ControlError) {
         guard (try? script.check()) != nil else { throw .failed("the lamp does not answer") }

@@ -56,10 +56,15 @@ final class TestHub: Sendable {
     /// Waits for the connection, and publishes the hub's birth.
     func isConnected() throws -> Bool {
         guard wait(for: { client.isConnected }) else { return false }
+        try say("online")
+        return true
+    }
+
+    /// What the hub, or the broker for it, says of the hub.
+    func say(_ status: JSON) throws {
         try client.publish(
             OutgoingMessage(
-                topic: "sensorhub/main/status", payload: Array(#"{"status":"online"}"#.utf8), isRetained: true))
-        return true
+                topic: "sensorhub/main/status", payload: JSON.object(["status": status]).bytes(), isRetained: true))
     }
 }
 

@@ -33,7 +33,12 @@ final class Ingest: Sendable {
         /// As long as readings have never been listened to, they are not stored either.
         var failure: Failure? = Failure(since: .now, reason: "not connected yet")
         var hasSubscribed = false
+        /// Since when the database has been at work on a batch.
+        var committingSince: ContinuousClock.Instant?
     }
+
+    /// A commit takes milliseconds; after this long the database is frozen, or its disk is.
+    private static let longCommit = Duration.seconds(5)
 
     /// How far each sensor's readings have come since this was last taken.
     private let committed = Mutex(CommittedQueue())
@@ -46,7 +51,12 @@ final class Ingest: Sendable {
     }
 
     /// Nil while readings are stored.
-    var failure: Failure? { state.withLock { $0.failure } }
+    var failure: Failure? {
+        let (failure, since) = state.withLock { ($0.failure, $0.committingSince) }
+        if let failure { return failure }
+        guard let since, since.duration(to: .now) > Self.longCommit else { return nil }
+        return Failure(since: since, reason: "the database does not answer")
+    }
 
     /// True once after each time that readings began to be listened to anew: what was published before may be lost.
     func takeHasSubscribed() -> Bool {
@@ -74,14 +84,20 @@ final class Ingest: Sendable {
                 if session == nil {
                     session = try Session(configuration, catalog: catalog, replay: replay, logger: logger)
                 }
-                try session!.serve(while: { goesOn }) { isNewSubscription in
-                    backoff.reset()
-                    state.withLock { state in
-                        state.failure = nil
-                        if isNewSubscription { state.hasSubscribed = true }
+                defer { state.withLock { $0.committingSince = nil } }
+                try session!.serve(while: { goesOn }) { progress in
+                    switch progress {
+                    case .started(let isNewSubscription):
+                        backoff.reset()
+                        state.withLock { state in
+                            state.failure = nil
+                            if isNewSubscription { state.hasSubscribed = true }
+                        }
+                    case .committing: state.withLock { $0.committingSince = .now }
+                    case .committed(let sensors):
+                        state.withLock { $0.committingSince = nil }
+                        committed.withLock { $0.add(sensors) }
                     }
-                } committed: { sensors in
-                    committed.withLock { $0.add(sensors) }
                 }
             } catch {
                 let isNew = state.withLock { state in
@@ -127,7 +143,8 @@ final class Ingest: Sendable {
             reserve = configuration.reserve
             topics = Topics(hub: configuration.hub)
             self.catalog = catalog
-            store = IngestStore(try Connection(configuration.database), topics: topics, logger: logger)
+            let database = try Connection(configuration.database, name: "sensorhub ingest")
+            store = IngestStore(database, topics: topics, logger: logger)
             dataPrefix = Array("\(topics.root)/sensors/".utf8)
             broker = DeferredAckClient(
                 ClientConfiguration(
@@ -139,16 +156,17 @@ final class Ingest: Sendable {
                 filters: [topics.sensor("+", .data)])
         }
 
+        enum Progress {
+            /// Readings are listened to.
+            case started(isNewSubscription: Bool)
+            case committing
+            case committed([Identifier: Committed])
+        }
+
         /// Works until something fails.
-        ///
-        /// - Parameters:
-        ///   - started: called when readings are listened to; true where the broker had no session of ours.
-        ///   - committed: called after each commit.
-        func serve(
-            while goesOn: () -> Bool, started: (Bool) -> Void, committed: ([Identifier: Committed]) -> Void
-        ) throws {
+        func serve(while goesOn: () -> Bool, tell: (Progress) -> Void) throws {
             do {
-                try work(while: goesOn, started: started, committed: committed)
+                try work(while: goesOn, tell: tell)
             } catch {
                 // Whatever it was, unless it was certainly the broker: a connection too many does no harm, one that is
                 // believed in and gone would be used for ever.
@@ -157,9 +175,7 @@ final class Ingest: Sendable {
             }
         }
 
-        private func work(
-            while goesOn: () -> Bool, started: (Bool) -> Void, committed: ([Identifier: Committed]) -> Void
-        ) throws {
+        private func work(while goesOn: () -> Bool, tell: (Progress) -> Void) throws {
             if isDatabaseSuspect {
                 try store.reconnect()
                 isDatabaseSuspect = false
@@ -168,7 +184,7 @@ final class Ingest: Sendable {
             ledgers = try store.ledgers()
             corrections = try store.corrections()
             batch = IngestBatch()
-            started(try broker.connect(take))
+            tell(.started(isNewSubscription: try broker.connect(take)))
             var nextCommit = Instant.now
             while goesOn() {
                 if let entries = catalog.entries(ifNewerThan: &catalogVersion) { self.entries = entries }
@@ -177,7 +193,8 @@ final class Ingest: Sendable {
                 if !batch.isEmpty {
                     try checkReserve()
                     let start = Instant.now
-                    committed(try commit())
+                    tell(.committing)
+                    tell(.committed(try commit()))
                     let bounds = Ingest.gatheringTime, end = Instant.now
                     nextCommit = end + min(max((end - start) * 2, bounds.lowerBound), bounds.upperBound)
                 }
