@@ -18,8 +18,8 @@ sources := Package.swift Sources Drivers Tests
 venv    := $(BUILD)/venv
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build install run test unit-tests python-tests integration-tests hardware-test chaos \
-	chaos-short fuzz footprint bench recovery tour format lint clean
+.PHONY: help bootstrap build install run test unit-tests python-tests integration-tests hardware-test hardware-bench \
+	chaos chaos-short fuzz footprint bench recovery tour format lint clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ install: ## install what `make build` has built, below $(DESTDIR)$(PREFIX)
 	install $(BUILD)/release/sensorhub $(BUILD)/release/sensor-driver $(DESTDIR)$(PREFIX)/bin
 	install -m 644 schema.sql mosquitto.conf $(DESTDIR)$(PREFIX)/share/sensorhub
 	tar --create --exclude=__pycache__ --exclude='*.egg-info' --exclude='.*' --exclude=Python/tests Python Examples \
-		| tar --extract --no-same-owner --directory $(DESTDIR)$(PREFIX)/share/sensorhub
+		Drivers/*/*.type.json | tar --extract --no-same-owner --directory $(DESTDIR)$(PREFIX)/share/sensorhub
 
 run: build ## start hub, broker and database under one folder, with two example apps; Ctrl-C stops everything
 	$(BUILD)/release/sensorhub up $(UP)
@@ -56,6 +56,10 @@ integration-tests: unit-tests $(venv)/ready ## run the tests of the whole hub, w
 hardware-test: unit-tests $(venv)/ready ## test drivers with real GPIO and I2C devices of a kernel, in a machine under QEMU
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug SENSORHUB_LAB=$(abspath $(BUILD))/hardware-lab \
 		PYTHON=$(abspath $(venv))/bin/python Tests/HardwareLab/run -q $(LAB)
+
+hardware-bench: build $(venv)/ready ## measure drivers with the lab's devices, against gpiomon and mqtt-io
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release SENSORHUB_LAB=$(abspath $(BUILD))/hardware-lab \
+		PYTHON=$(abspath $(venv))/bin/python Tests/HardwareLab/run --bench $(LAB)
 
 chaos: build $(venv)/ready ## kill, freeze and starve a hub over a million readings; then a million malformed payloads
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(abspath $(venv))/bin/python Tests/Chaos/chaos.py $(CHAOS)

@@ -4,8 +4,31 @@ import PackageDescription
 /// Drivers that read hardware: one folder under Drivers/ each, with a sensor type, and in Lab an emulator and a test for
 /// the hardware lab. The list that `sensor-driver` knows is in Drivers/Drivers.swift.
 let hardwareDrivers = [
+    "ADS1115",
     "BH1750",
+    "BME280",
+    "BMP085",
+    "DHT22",
     "DigitalInput",
+    "DigitalOutput",
+    "DS18B20",
+    "HCSR04",
+    "Hwmon",
+    "IIO",
+    "INA219",
+    "LM75",
+    "MCP23017",
+    "MPU6050",
+    "PCA9685",
+    "PCF8574",
+    "PCF8591",
+    "PulseCounter",
+    "RotaryEncoder",
+    "SHT31",
+    "TCS34725",
+    "TMP102",
+    "TSL2561",
+    "VL6180X",
 ]
 let drivers = hardwareDrivers + ["Simulated", "System"]
 
@@ -21,6 +44,8 @@ let package = Package(
         .executable(name: "sensor-driver", targets: ["sensor-driver"]),
         .library(name: "PlatformLib", targets: ["PlatformLib"]),
         .library(name: "SensorKit", targets: ["SensorKit"]),
+        .library(name: "DriverProgram", targets: ["DriverProgram"]),
+        .library(name: "HardwareSupport", targets: ["HardwareSupport"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -53,13 +78,14 @@ let package = Package(
         .target(name: "SensorKit", dependencies: ["Files", "CShims", "HubModel", "MQTT", "SimdJSON"]),
         .target(name: "CHardware", linkerSettings: [.linkedLibrary("gpiod")]),
         .target(name: "LinuxHardware", dependencies: ["CHardware", "Files", "SensorKit", "SimdJSON"]),
+        .target(name: "DriverProgram", dependencies: ["LinuxHardware", "SensorKit"]),
         .target(name: "PlatformLib", dependencies: ["HubModel", "MQTT"]),
         .target(
             name: "Drivers", dependencies: ["SensorKit"], path: "Drivers", exclude: driverDocuments + driverTests),
         // One for all of them: a target each would take minutes to build.
         .testTarget(
-            name: "DriversTests", dependencies: ["Drivers", "HardwareSupport", "SensorKit"], path: "Drivers",
-            exclude: driverDocuments, sources: driverTests),
+            name: "DriversTests", dependencies: ["Drivers", "HardwareSupport", "SensorKit", "TestSupport"],
+            path: "Drivers", exclude: driverDocuments, sources: driverTests),
 
         .target(
             name: "Hub",
@@ -94,7 +120,7 @@ let package = Package(
             ]),
         .executableTarget(
             name: "platform-latency", dependencies: ["PlatformLib"], path: "Benchmarks/platform-latency"),
-        .executableTarget(name: "sensor-driver", dependencies: ["Drivers", "LinuxHardware", "SensorKit"]),
+        .executableTarget(name: "sensor-driver", dependencies: ["DriverProgram", "Drivers"]),
 
         .testTarget(
             name: "AgentTests",

@@ -14,7 +14,7 @@ public protocol Driver: SendableMetatype {
     static var defaultInterval: Duration { get }
 
     /// The addresses that its chip can have at an I2C bus, the usual one first; empty where it is none. For
-    /// `sensor-driver --detect`.
+    /// `sensorhub detect`.
     static var i2cAddresses: [UInt8] { get }
 
     /// Checks the type and the attributes of the instance; see `DriverContext.requireFields` and `attributes`.

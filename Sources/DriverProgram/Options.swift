@@ -1,10 +1,12 @@
-/// The command line of `sensor-driver`. Three options need no library, and each library would be in the memory of every
+import LinuxHardware
+
+/// The command line of a program of drivers. A few options need no library, and each library would be in the memory of every
 /// driver that runs.
 struct Options: Hashable {
     enum Task: Hashable {
         case help, list
         /// Tells of the machine's buses and lines.
-        case detect(asJSON: Bool)
+        case detect(DetectionOptions)
         /// Reads until it is stopped; or once, without a broker.
         case run(config: String?, once: Bool)
     }
@@ -20,7 +22,7 @@ struct Options: Hashable {
         var config: String?
         var once = false
         var detect = false
-        var asJSON = false
+        var detection = DetectionOptions()
         var rest = arguments[...]
         while let argument = rest.popFirst() {
             switch argument {
@@ -32,25 +34,36 @@ struct Options: Hashable {
                 return
             case "--once": once = true
             case "--detect": detect = true
-            case "--json": asJSON = true
+            case "--probe": detection.asksEveryAddress = true
+            case "--bus":
+                guard let number = rest.popFirst().flatMap({ Int($0) }), number >= 0 else {
+                    throw Misuse(description: "--bus needs the number of an I2C bus, as 1")
+                }
+                detection.bus = number
             case "--config":
                 guard let value = rest.popFirst(), !value.isEmpty else {
                     throw Misuse(description: "--config needs the path of a file")
                 }
                 config = value
             case _ where argument.hasPrefix("--config="): config = String(argument.dropFirst("--config=".count))
-            default: throw Misuse(description: "'\(argument)' is no option; see sensor-driver --help")
+            default: throw Misuse(description: "'\(argument)' is no option; see --help")
             }
         }
-        guard detect || !asJSON else { throw Misuse(description: "--json goes with --detect only") }
-        guard !detect || config == nil && !once else { throw Misuse(description: "--detect goes with --json only") }
-        task = detect ? .detect(asJSON: asJSON) : .run(config: config, once: once)
+        guard detect || detection == DetectionOptions() else {
+            throw Misuse(description: "--bus and --probe go with --detect only")
+        }
+        guard !detect || config == nil && !once else {
+            throw Misuse(description: "--detect goes with --bus and --probe only")
+        }
+        task = detect ? .detect(detection) : .run(config: config, once: once)
     }
 
-    static let help = """
-        Usage: sensor-driver [--config FILE] [--once]
-               sensor-driver --list
-               sensor-driver --detect [--json]
+    /// - Parameter program: its name.
+    static func help(_ program: String) -> String {
+        """
+        Usage: \(program) [--config FILE] [--once]
+               \(program) --list
+               \(program) --detect [--bus N] [--probe]
 
         Runs the driver of one sensor: reads it on schedule, publishes its readings, and carries out control calls.
 
@@ -58,8 +71,10 @@ struct Options: Hashable {
           --config FILE  which driver to run, and for which sensor; without it, the file named by SENSORHUB_CONFIG
           --once         read once and print the values as JSON; no broker is needed
           --list         print the drivers that there are
-          --detect       print this machine's GPIO lines, I2C buses and what answers there; root can see all of it
-          --json         print that as JSON
+          --detect       print this machine's GPIO lines, I2C buses and what answers there as JSON; 'sensorhub detect'
+                         shows it to people
+          --bus N        with --detect: look at this I2C bus only
+          --probe        with --detect: ask every address of a bus
           --help         print this
 
         Environment:
@@ -70,4 +85,5 @@ struct Options: Hashable {
           SENSORHUB_PASSWORD  its password
           SENSORHUB_STATE     a folder for readings that the hub does not have yet; without it, they are kept in memory
         """
+    }
 }

@@ -1,0 +1,117 @@
+import SensorKit
+
+/// An input line whose changes are watched, debounced, with the edges that were lost counted. The line is taken when it
+/// is first asked, and anew after it could not be read.
+struct ContactLine {
+    private let request: LineRequest
+    private let period: Duration
+    private let hardware: any Hardware
+    private var tally: Tally
+    private var held: Held?
+    private var earlierBounces: Int64 = 0
+    /// Edges that are known to be lost.
+    private(set) var lostEdges: Int64 = 0
+    /// Those of them that were to the value true. Without debouncing each was a change; with it, nobody knows.
+    private(set) var lostRises: Int64 = 0
+
+    private struct Held {
+        let line: any GPIOLines
+        var ledger: EdgeLedger
+        var debounce: Debounce
+    }
+
+    /// The attributes that it reads, along with that of the line.
+    static let attributes = ["active_low", "bias", "debounce_ms"]
+
+    /// - Parameters:
+    ///   - attribute: the one that names the line.
+    ///   - debounce: where the instance does not say.
+    init(
+        _ context: DriverContext, _ attribute: String, isActiveLow: Bool = false, bias: LineRequest.Bias = .asIs,
+        debounce: Duration = .zero
+    ) throws(ValidationError) {
+        let attributes = context.attributes
+        request = LineRequest(
+            [try LineReference(try attributes.required(attribute))], .input(.both),
+            bias: try attributes.optional("bias").map(LineRequest.Bias.init) ?? bias,
+            isActiveLow: try attributes.optional("active_low")?.bool() ?? isActiveLow,
+            consumer: "sensorhub \(context.instance)")
+        period = try attributes.optional("debounce_ms").map(Self.period) ?? debounce
+        hardware = context.hardware
+        tally = Tally("edges were lost, because they came faster than they could be read", log: context.log)
+    }
+
+    private static func period(_ reader: DocumentReader) throws(ValidationError) -> Duration {
+        .nanoseconds(Int64(try reader.number(in: 0...10_000) * 1e6))
+    }
+
+    /// What counts now; nil while the line is not held.
+    var value: Bool? { held?.debounce.value }
+
+    /// Edges that were none, as the line did not keep its value.
+    var bounces: Int64 { earlierBounces + (held?.debounce.bounces ?? 0) }
+
+    /// For `Driver.descriptors`.
+    var descriptors: [Int32] { held?.line.descriptors ?? [] }
+
+    /// For `Driver.wakeUp`.
+    var deadline: Instant? { held?.debounce.deadline }
+
+    /// The changes that have come to count since it was last asked.
+    mutating func changes() throws(SensorFault) -> [Debounce.Change] {
+        do throws(SensorFault) {
+            var changes: [Debounce.Change] = []
+            if held == nil { changes += try take() }
+            // Before the edges are taken: all that happened until then are among them.
+            let now = Instant.now
+            changes += process(try held!.line.edges(), until: now)
+            return changes + (try reconcile())
+        } catch {
+            earlierBounces = bounces
+            held = nil
+            throw error
+        }
+    }
+
+    private mutating func take() throws(SensorFault) -> [Debounce.Change] {
+        let line = try hardware.takeLines(request)
+        let value = try line.values()[0]
+        let edges = try line.edges()
+        // The value may have been read after the first of them.
+        let first = edges.first.map { !$0.value } ?? value
+        held = Held(line: line, ledger: EdgeLedger(value: first), debounce: Debounce(value: first, period: period))
+        return process(edges, until: .now)
+    }
+
+    private mutating func process(_ edges: [Edge], until now: Instant) -> [Debounce.Change] {
+        var changes: [Debounce.Change] = []
+        for edge in edges {
+            let before = held!.ledger.value
+            lost(held!.ledger.add(edge), after: before)
+            if let change = held!.debounce.add(value: edge.value, time: edge.time) { changes.append(change) }
+        }
+        if let change = held!.debounce.advance(to: now) { changes.append(change) }
+        return changes
+    }
+
+    /// Finds a line that has changed although no edge has said so: the last ones of a burst may be lost.
+    private mutating func reconcile() throws(SensorFault) -> [Debounce.Change] {
+        let value = try held!.line.values()[0]
+        // With an edge waiting, the value may be a newer one; that edge will tell.
+        let waiting = try held!.line.edges()
+        guard waiting.isEmpty, value != held!.ledger.value else { return process(waiting, until: .now) }
+        held!.ledger.reconcile(with: value)
+        // The change is known, and is no lost rise: only that its edge was lost.
+        lostEdges += 1
+        tally.add(1, at: .now)
+        return held!.debounce.add(value: value, time: .now).map { [$0] } ?? []
+    }
+
+    /// - Parameter before: the value before the first of them; edges alternate.
+    private mutating func lost(_ number: Int64, after before: Bool) {
+        guard number > 0 else { return }
+        lostEdges += number
+        lostRises += (number + (before ? 0 : 1)) / 2
+        tally.add(Int(number), at: .now)
+    }
+}

@@ -1,0 +1,4 @@
+import DriverProgram
+import MyDriver
+
+DriverProgram.run([MyDriver.self])
