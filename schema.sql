@@ -381,6 +381,17 @@ CREATE TABLE IF NOT EXISTS hub.program (
     CONSTRAINT program_kind_known CHECK (kind IN ('driver', 'algorithm'))
 );
 
+-- What a person wants of a driver or an algorithm, where it is not simply that it runs.
+CREATE TABLE IF NOT EXISTS hub.program_wish (
+    -- Grows with each start that was asked for.
+    generation bigint NOT NULL DEFAULT 0,
+    enabled    boolean NOT NULL DEFAULT true,
+    kind       text NOT NULL,
+    id         text NOT NULL,
+    CONSTRAINT program_wish_pk PRIMARY KEY (kind, id),
+    CONSTRAINT program_wish_kind_known CHECK (kind IN ('driver', 'algorithm'))
+);
+
 -- What ran when, on which node, and how it ended.
 CREATE TABLE IF NOT EXISTS hub.run (
     started_at timestamptz NOT NULL,

@@ -89,6 +89,7 @@ actor AgentCore {
             Task { await site.apps.received(bytes, as: sha256) }
         }
         if let bytes = news.plan { follow(bytes) }
+        for command in news.signals { send(command) }
     }
 
     private func connected() {
@@ -103,6 +104,12 @@ actor AgentCore {
         } catch {
             isConnected = false
         }
+    }
+
+    private func send(_ command: SignalRequest) {
+        logger.info("\(command.program) is to be sent \(command.signal)")
+        guard let placed = programs[command.program] else { return }
+        Task { await placed.send(command.signal, toRun: command.run) }
     }
 
     // MARK: To the broker
@@ -210,10 +217,9 @@ actor AgentCore {
                 ended(program)
             }
         case .refuse(let program, let reason):
-            let run = reports.latest(of: program)?.run ?? 0
-            site.tell(
-                ProgramReport(
-                    program: program, state: .fatal, reason: reason, pid: nil, time: microsecondsNow(), run: run))
+            tell(program, .fatal, reason)
+        case .rest(let program):
+            tell(program, .stopped, "it is disabled")
         case .forget(let program):
             site.secrets.remove(program)
             switch program.kind {
@@ -226,6 +232,13 @@ actor AgentCore {
             }
             reports.forget(program)
         }
+    }
+
+    /// Of a program that is not to run.
+    private func tell(_ program: ProgramID, _ state: ProgramState, _ reason: String) {
+        let run = RunCounter(program: program, folders: site.folders).last
+        site.tell(
+            ProgramReport(program: program, state: state, reason: reason, pid: nil, time: microsecondsNow(), run: run))
     }
 
     private func ended(_ program: ProgramID) {

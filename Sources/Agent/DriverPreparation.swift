@@ -1,4 +1,5 @@
 import Files
+import Glibc
 import HubModel
 import SimdJSON
 import Watch
@@ -28,9 +29,29 @@ struct DriverPreparation: Sendable {
         environment["SENSORHUB_CONFIG"] = path
         environment["SENSORHUB_STATE"] = state
         return ProgramSpecification(
-            executable: site.configuration.driverExecutable, environment: environment, workingDirectory: state,
+            executable: DriverExecutable.path(
+                of: driver, among: environment["PATH"] ?? "", otherwise: site.configuration.driverExecutable),
+            environment: environment, workingDirectory: state,
             restart: RestartPolicy(
                 .always, fatalExitCodes: [Self.configurationError], startRetries: nil, backoffCap: .seconds(30)))
+    }
+}
+
+/// The program of a driver.
+enum DriverExecutable {
+    private static let prefix = "sensorhub-driver-"
+
+    /// An executable file `sensorhub-driver-NAME` in one of the folders, if there is one: that is how drivers of others
+    /// are added. All other drivers are in `sensor-driver`.
+    ///
+    /// - Parameters:
+    ///   - folders: as in the variable PATH. Relative ones do not count: they would depend on where the agent was started.
+    ///   - standard: the path of `sensor-driver`.
+    static func path(of driver: String, among folders: String, otherwise standard: String) -> String {
+        // It comes from a plan, and becomes a file's name.
+        guard Identifier(driver) != nil else { return standard }
+        return folders.split(separator: ":").filter { $0.hasPrefix("/") }.map { "\($0)/\(prefix)\(driver)" }
+            .first { !File.isFolder($0) && access($0, X_OK) == 0 } ?? standard
     }
 }
 

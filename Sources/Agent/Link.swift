@@ -12,6 +12,7 @@ final class Link: Sendable {
         var connections = 0
         var disconnection: MQTTError?
         var plan: [UInt8]?
+        var signals: [SignalRequest] = []
         /// The hub has just come up, or back.
         var isHubBack = false
         var archives: [String: [UInt8]] = [:]
@@ -27,6 +28,8 @@ final class Link: Sendable {
     /// Larger messages are not taken.
     static let maximumPlanBytes = 16 << 20
     static let maximumArchiveBytes = 128 << 20
+    /// More are not kept between two looks.
+    private static let maximumSignals = 100
 
     /// Yields when there is something to do.
     let wakes: AsyncStream<Void>
@@ -59,7 +62,9 @@ final class Link: Sendable {
                 case .disconnected(let reason): state.news.disconnection = reason
                 case .published(let id, let error): state.news.published.append((id, error))
                 case .message(let message) where message.topic == commands:
-                    if message.payload.count <= Self.maximumPlanBytes { state.news.plan = message.payload }
+                    if let signal = Self.signal(message) {
+                        if state.news.signals.count < Self.maximumSignals { state.news.signals.append(signal) }
+                    } else if message.payload.count <= Self.maximumPlanBytes { state.news.plan = message.payload }
                 case .message(let message) where message.topic == topics.hubStatus:
                     // A retained one comes with our own connect, after which the snapshot is sent anyway.
                     if !message.isRetained, Self.isOnline(message) { state.news.isHubBack = true }
@@ -78,6 +83,14 @@ final class Link: Sendable {
 
     private static func isOnline(_ message: Message) -> Bool {
         message.payload.count <= 4_096 && (try? JSON(parsing: message.payload))?["status"]?.string == "online"
+    }
+
+    /// Nil for a plan, and for what is no command at all.
+    private static func signal(_ message: Message) -> SignalRequest? {
+        guard message.payload.count <= SignalRequest.maximumBytes, let json = try? JSON(parsing: message.payload),
+            json["kind"] == "signal"
+        else { return nil }
+        return try? SignalRequest(DocumentReader(json))
     }
 
     func start() {

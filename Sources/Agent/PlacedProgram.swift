@@ -56,6 +56,12 @@ actor PlacedProgram {
         }
     }
 
+    /// Sends a signal to the program's process group, if it is still that run of it.
+    func send(_ signal: Signal, toRun run: Int64) async {
+        guard let watched, await watched.status.run == run else { return }
+        await watched.send(signal: signal.number)
+    }
+
     private func live() async {
         do {
             held = try site.secrets.credential(of: program)

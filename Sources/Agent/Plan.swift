@@ -22,7 +22,7 @@ struct Plan {
     init(parsing bytes: [UInt8]) throws {
         let reader = DocumentReader(try JSON(parsing: bytes))
         let kind = try reader.required("kind")
-        guard try kind.string() == "plan" else { throw kind.error("is not 'plan', the only command") }
+        guard try kind.string() == "plan" else { throw kind.error("is neither 'plan' nor 'signal'") }
         let list = try reader.required("programs")
         let items = try list.items()
         guard items.count <= Self.maximumPrograms else {

@@ -46,7 +46,7 @@ public struct DataDirectory: Sendable, Hashable {
     var records: String { "\(path)/programs" }
 
     var hubConfiguration: String { "\(path)/hub.json" }
-    var agentConfiguration: String { "\(path)/agent.json" }
+    public var agentConfiguration: String { "\(path)/agent.json" }
     /// How the command line reaches the running hub; there only while it runs.
     public var connectionFile: String { "\(path)/connection.json" }
     var secrets: String { "\(path)/secrets.json" }

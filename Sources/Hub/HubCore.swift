@@ -87,12 +87,14 @@ final class HubCore {
 
     /// Records what was done and why, and tells whoever follows the events.
     func record(_ kind: String, _ subject: String, _ detail: JSONObject = [:]) throws {
+        assert(Self.eventKinds.contains(kind), "\(kind) is missing in eventKinds")
+        // The same moment in both: whoever follows and looks at the record as well knows an event by it.
+        let time = microsecondsSince1970()
         try database.query(
-            "INSERT INTO hub.event (kind, subject, detail) VALUES ($1, $2, $3)",
-            .text(kind), .text(subject), .text(JSON.object(detail).text()))
-        var event: JSONObject = ["kind": .string(kind), "subject": .string(subject), "t": .int(microsecondsSince1970())]
-        for member in detail { event[member.key] = member.value }
-        publish(OutgoingMessage(topic: topics.event(kind), payload: JSON.object(event).bytes()))
+            "INSERT INTO hub.event (kind, subject, detail, at) VALUES ($1, $2, $3, to_timestamp($4))",
+            .text(kind), .text(subject), .text(JSON.object(detail).text()), .double(Double(time) / 1e6))
+        let event = Self.event(kind, subject, detail, at: time)
+        publish(OutgoingMessage(topic: topics.event(kind), payload: event.bytes()))
     }
 
     /// Tells ingest which sensors there are.

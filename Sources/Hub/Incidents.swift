@@ -8,17 +8,20 @@ extension HubCore {
     /// it, it is told to whoever follows the events, and written later.
     func open(_ kind: String, _ subject: String, reason: String) {
         let key = IncidentBook.Key(kind: kind, subject: subject)
-        guard incidents.open(key, reason: reason, at: microsecondsSince1970()) else { return }
+        assert(Self.incidentKinds.contains(kind), "\(kind) is missing in incidentKinds")
+        let time = microsecondsSince1970()
+        guard incidents.open(key, reason: reason, at: time) else { return }
         logger.warning("incident \(kind): \(reason)")
-        tell("incident.opened", key, reason)
+        tell("incident.opened", key, reason, at: time)
     }
 
     /// Closes an incident, if it is open.
     func close(_ kind: String, _ subject: String) {
         let key = IncidentBook.Key(kind: kind, subject: subject)
-        guard let reason = incidents.close(key, at: microsecondsSince1970()) else { return }
+        let time = microsecondsSince1970()
+        guard let reason = incidents.close(key, at: time) else { return }
         logger.notice("incident \(kind) is over")
-        tell("incident.closed", key, reason)
+        tell("incident.closed", key, reason, at: time)
     }
 
     /// Writes what has changed; what the database does not take now is tried again.
@@ -50,11 +53,9 @@ extension HubCore {
         }
     }
 
-    private func tell(_ kind: String, _ key: IncidentBook.Key, _ reason: String) {
-        let event: JSON = [
-            "kind": .string(kind), "incident": .string(key.kind), "subject": .string(key.subject),
-            "reason": .string(reason), "t": .int(microsecondsSince1970()),
-        ]
+    private func tell(_ kind: String, _ key: IncidentBook.Key, _ reason: String, at time: Int64) {
+        let detail: JSONObject = ["incident": .string(key.kind), "reason": .string(reason)]
+        let event = Self.event(kind, key.subject, detail, at: time)
         publish(.init(topic: topics.event(kind), payload: event.bytes()))
     }
 

@@ -113,17 +113,26 @@ public struct PlannedProgram: Sendable, Hashable {
     /// The hash of the password that the broker knows for it; nil while there is none.
     public let credential: String?
     public let work: Work
+    /// False where it is to be kept, but not to run.
+    public let isEnabled: Bool
+    /// Grows with each start that somebody asked for; another number than before ends what runs, and starts it anew.
+    public let generation: Int64
 
-    public init(program: ProgramID, credential: String?, work: Work) {
+    public init(
+        program: ProgramID, credential: String?, work: Work, isEnabled: Bool = true, generation: Int64 = 0
+    ) {
         self.program = program
         self.credential = credential
         self.work = work
+        self.isEnabled = isEnabled
+        self.generation = generation
     }
 
     public var json: JSON {
         var object: JSONObject = [
             "id": .string(program.id.text), "program": .string(program.kind.rawValue),
-            "credential": credential.map { .string($0) } ?? .null,
+            "credential": credential.map { .string($0) } ?? .null, "enabled": .bool(isEnabled),
+            "generation": .int(generation),
         ]
         switch work {
         case .driver(let name, let type, let instance):
@@ -143,6 +152,8 @@ public struct PlannedProgram: Sendable, Hashable {
     public init(_ reader: DocumentReader) throws(ValidationError) {
         program = try ProgramID(reader)
         credential = try reader.optional("credential")?.string()
+        isEnabled = try reader.optional("enabled")?.bool() ?? true
+        generation = try reader.optional("generation")?.int() ?? 0
         switch program.kind {
         case .driver:
             work = .driver(

@@ -1,6 +1,7 @@
 import Agent
 import ArgumentParser
 import Embedded
+import Hub
 import HubModel
 import Logging
 import ServiceLifecycle
@@ -32,7 +33,8 @@ struct AgentCommand: AsyncParsableCommand {
                 broker: try settings.address("broker.address"), password: try settings.required("broker.password"),
                 dataDirectory: settings.optional("agent.data") ?? "\(DataDirectory.standard().path)/agent",
                 driverExecutable: settings.optional("agent.driver") ?? installation.driver,
-                pythonLibrary: settings.optional("agent.python") ?? installation.python),
+                pythonLibrary: settings.optional("agent.python") ?? installation.python,
+                version: sensorhubVersion),
             logger: logger)
         try await runService(TaskService(body: service.run), logger: logger)
     }

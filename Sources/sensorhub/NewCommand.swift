@@ -5,7 +5,8 @@ import HubModel
 
 struct NewCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "new", abstract: "Begin something of your own from a template.", subcommands: [App.self])
+        commandName: "new", abstract: "Begin something of your own from a template.",
+        subcommands: [App.self, Driver.self])
 
     struct App: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -20,24 +21,32 @@ struct NewCommand: AsyncParsableCommand {
             }
             guard !File.exists(dir) else { throw CommandError("\(dir): is there already") }
             let template = try Installation.find().examples + "/template"
-            let count = try copy(template, to: dir) { $0.replacing("MyApp", with: name) }
+            let count = try copyTemplate(template, to: dir) { $0.replacing("MyApp", with: name) }
             print("\(dir): \(count) files; \(dir)/README.md says how to go on")
         }
+    }
+}
 
-        /// Copies a folder of text files.
-        private func copy(_ source: String, to target: String, _ change: (String) -> String) throws -> Int {
-            try Folder.make(target, mode: 0o755)
-            var count = 0
-            for name in try Folder.names(in: source) where !name.hasPrefix(".") && name != "__pycache__" {
-                if File.isFolder("\(source)/\(name)") {
-                    count += try copy("\(source)/\(name)", to: "\(target)/\(name)", change)
-                } else {
-                    let text = change(try File.text(of: "\(source)/\(name)"))
-                    try File.replace("\(target)/\(name)", with: text.utf8, mode: 0o644)
-                    count += 1
-                }
-            }
-            return count
+/// Copies a folder of text files.
+///
+/// - Parameters:
+///   - skipped: entries of the folder itself that are not copied.
+///   - change: makes of a text, and of a file's name, what it is to be.
+/// - Returns: how many files.
+func copyTemplate(
+    _ source: String, to target: String, skipping skipped: [String] = [], _ change: (String) -> String
+) throws -> Int {
+    try Folder.make(target, mode: 0o755)
+    var count = 0
+    for name in try Folder.names(in: source)
+    where !name.hasPrefix(".") && name != "__pycache__" && !skipped.contains(name) {
+        let copy = "\(target)/\(change(name))"
+        if File.isFolder("\(source)/\(name)") {
+            count += try copyTemplate("\(source)/\(name)", to: copy, change)
+        } else {
+            try File.replace(copy, with: change(try File.text(of: "\(source)/\(name)")).utf8, mode: 0o644)
+            count += 1
         }
     }
+    return count
 }

@@ -4,24 +4,37 @@ import SimdJSON
 
 struct ProgramsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ps", abstract: "List the drivers and algorithms that run or are to run.")
+        commandName: "ps", abstract: "List the drivers and algorithms that run or are to run.",
+        discussion: "Columns: \(columns.map(\.name).joined(separator: ", ")). RUNS counts how often it was started.")
+    @OptionGroup var list: ListOptions
     @OptionGroup var options: HubOptions
 
+    private static let columns = [
+        Column("id"), Column("kind", .words(["driver", "algorithm"])),
+        Column("program", compute: { program in
+            program["driver"] ?? .string("\(program.plain("app"))/\(program.plain("algorithm"))")
+        }),
+        Column("app", isUsual: false), Column("algorithm", isUsual: false), Column("driver", isUsual: false),
+        Column("node"), Column("state", .words(ProgramState.allCases.map(\.rawValue))), Column("pid", .number),
+        Column("since"), Column("runs", .number), Column("enabled", .words(["true", "false"]), isUsual: false),
+        Column("reason"),
+        Column("sensors", text: { program in
+            let outputs = program.plain("outputs")
+            return program.plain("sensors") + (outputs.isEmpty ? "" : " → \(outputs)")
+        }),
+        Column("outputs", isUsual: false),
+    ]
+
+    func validate() throws {
+        _ = try Listing(list, of: Self.columns)
+    }
+
     func run() async throws {
+        let listing = try Listing(list, of: Self.columns)
         let reply = try await options.connect().reply(to: "programs", "list")
-        try options.show(reply) { reply in
-            var table = Table(["id", "kind", "runs", "node", "state", "pid", "since", "starts", "reason", "sensors"])
-            for program in reply["programs"]?.array ?? [] {
-                let runs = program["driver"]?.string ?? "\(program.plain("app"))/\(program.plain("algorithm"))"
-                table.add([
-                    program.plain("id"), program.plain("kind"), runs, program.plain("node"), program.plain("state"),
-                    program.plain("pid"), program.plain("since"), program.plain("runs"), program.plain("reason"),
-                    program.plain("outputs").isEmpty
-                        ? program.plain("sensors") : "\(program.plain("sensors")) → \(program.plain("outputs"))",
-                ])
-            }
-            table.print(whenEmpty: "nothing is to run: register a sensor with a driver, or deploy an app")
-        }
+        try listing.show(
+            reply, "programs", options,
+            whenEmpty: "nothing is to run: register a sensor with a driver, or deploy an app")
     }
 }
 
@@ -33,30 +46,16 @@ struct StopCommand: AsyncParsableCommand {
 
     func run() async throws {
         let client = try await options.connect()
-        let events = client.follow(client.topics.algorithm(id, .events))
+        let reports = ProgramReports(of: id, client)
         let reply = try await client.reply(to: "programs", "stop", ["id": .string(id)])
         if options.json { return try options.show(reply) { _ in } }
         try options.show(reply) { _ in }
-        var progress = ProgressLine()
-        progress.show("\(id): waiting for its end …")
-        defer { progress.clear() }
         // The agent gives it ten seconds before it kills it.
-        let timer = Task { try await Task.sleep(for: .seconds(15)) }
-        let end = Task { () -> String? in
-            for await event in events {
-                guard let report = try? ProgramReport(DocumentReader(JSON(parsing: event.payload))) else { continue }
-                if !report.state.isAlive { return report.reason }
-            }
-            return nil
+        let end = await reports.first(within: .seconds(15), waiting: "its end") { report in
+            report.program.kind == .algorithm && !report.state.isAlive
         }
-        Task {
-            _ = await timer.result
-            end.cancel()
-        }
-        let reason = await end.value
-        timer.cancel()
-        progress.clear()
-        print(reason.map { "\(id): stopped\($0.isEmpty ? "" : " (\($0))")" } ?? "\(id): is to stop; its node has not told yet")
+        print(end.map { "\(id): stopped\($0.reason.isEmpty ? "" : " (\($0.reason))")" }
+            ?? "\(id): is to stop; its node has not told yet")
     }
 }
 
@@ -64,21 +63,42 @@ struct LogsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs", abstract: "Show what a driver or an algorithm printed.")
     @Argument(help: "The algorithm instance's or the sensor's id.") var id: String
-    @Option(help: "How many lines.") var last = 100
+    @Option(help: "How many lines, the newest (1 to 10000; 100 unless a time or a run is given).") var last: Int?
+    @OptionGroup var times: TimeOptions
+    @Option(help: ArgumentHelp("Only those of this run, which ps counts as RUNS.", valueName: "number")) var run: Int64?
     @Flag(help: "Go on with what comes.") var follow = false
     @OptionGroup var options: HubOptions
+
+    private static let most = 10_000
+
+    func validate() throws {
+        if let last, !(1...Self.most).contains(last) {
+            throw ArgumentParser.ValidationError("--last must be from 1 to \(Self.most)")
+        }
+        if let run, run < 1 { throw ArgumentParser.ValidationError("--run counts from 1") }
+        if follow, times.until != nil || run != nil {
+            throw ArgumentParser.ValidationError("--follow has no end: leave out --until and --run")
+        }
+    }
 
     func run() async throws {
         let client = try await options.connect()
         // Followed first, so that no line is lost in between.
         let messages = follow
             ? client.follow(client.topics.algorithm(id, .log), client.topics.sensor(id, .log)) : nil
-        let reply = try await client.reply(to: "logs", "get", ["id": .string(id), "last": .int(Int64(last))])
+        let count = last ?? (times.isGiven || run != nil ? Self.most : 100)
+        var parameters: JSONObject = ["id": .string(id), "last": .int(Int64(count))]
+        if let since = times.since { parameters["since"] = .int(since.microseconds) }
+        if let until = times.until { parameters["until"] = .int(until.microseconds) }
+        if let run { parameters["run"] = .int(run) }
+        let reply = try await client.reply(to: "logs", "get", parameters)
         if options.json, !follow { return try options.show(reply) { _ in } }
         if let error = reply["error"]?.string { throw CommandError(error) }
         let lines = reply["lines"]?.array ?? []
         lines.forEach(show)
-        if lines.isEmpty, !follow { note("\(id) has printed nothing") }
+        if lines.isEmpty, !follow {
+            note("\(id) has printed nothing\(times.isGiven || run != nil ? " in that time" : "")")
+        }
         guard let messages else { return }
         flushOutput()
         let newest = lines.last?["t"]?.int ?? 0

@@ -15,11 +15,14 @@ struct SensorHub: AsyncParsableCommand {
             CommandGroup(
                 name: "Run",
                 subcommands: [Up.self, HubCommand.self, AgentCommand.self, EnrollCommand.self, DoctorCommand.self]),
+            CommandGroup(name: "Look", subcommands: [NodesCommand.self, EventsCommand.self, IncidentsCommand.self]),
             CommandGroup(name: "Sensors", subcommands: [
-                TypesCommand.self, SensorsCommand.self, ReadingsCommand.self, ControlCommand.self, DeadLettersCommand.self,
+                DetectCommand.self, TypesCommand.self, SensorsCommand.self, ReadingsCommand.self, ControlCommand.self,
+                DeadLettersCommand.self,
             ]),
             CommandGroup(name: "Apps", subcommands: [
-                AppsCommand.self, DeployCommand.self, ProgramsCommand.self, StopCommand.self, LogsCommand.self,
+                AppsCommand.self, DeployCommand.self, ProgramsCommand.self, StartCommand.self, StopCommand.self,
+                RestartCommand.self, EnableCommand.self, DisableCommand.self, SignalCommand.self, LogsCommand.self,
                 NewCommand.self,
             ]),
         ])

@@ -59,3 +59,33 @@ private func plan(_ programs: PlannedProgram..., refused: [(ProgramID, String)] 
     #expect(machine.follow(plan()) == [.forget(program("a"))])
     #expect(machine.follow(plan()) == [])
 }
+
+private func disabled(_ id: String) -> PlannedProgram {
+    let other = planned(id)
+    return PlannedProgram(program: other.program, credential: nil, work: other.work, isEnabled: false)
+}
+
+private func planned(_ id: String, generation: Int64) -> PlannedProgram {
+    let other = planned(id)
+    return PlannedProgram(program: other.program, credential: nil, work: other.work, generation: generation)
+}
+
+@Test func whatIsDisabledRestsAndIsNotForgotten() {
+    var machine = PlacementStateMachine()
+    #expect(machine.follow(plan(disabled("a"))) == [.rest(program("a"))])
+    // Said once.
+    #expect(machine.follow(plan(disabled("a"))) == [])
+    #expect(machine.follow(plan(planned("a"))) == [.start(planned("a"))])
+    #expect(machine.follow(plan(disabled("a"))) == [.end(program("a"), reason: "it is disabled")])
+    #expect(machine.ended(program("a")) == [.rest(program("a"))])
+    #expect(machine.follow(plan()) == [.forget(program("a"))])
+}
+
+@Test func anotherGenerationIsANewStart() {
+    var machine = PlacementStateMachine()
+    _ = machine.follow(plan(planned("a")))
+    #expect(
+        machine.follow(plan(planned("a", generation: 1))) == [.end(program("a"), reason: "a new start was asked for")])
+    #expect(machine.ended(program("a")) == [.start(planned("a", generation: 1))])
+    #expect(machine.follow(plan(planned("a", generation: 1))) == [.tellCredential(program("a"), nil)])
+}

@@ -17,11 +17,12 @@ from hub import SENSORHUB, Hub, environment, processes_of, run, wait_until
 from samples import PROBE_TYPE, READING, deploy_sleeper, deployment, probe, register, write
 
 COMMANDS = [
-    ["up"], ["hub"], ["agent"], ["enroll"], ["doctor"], ["types"], ["types", "register"], ["types", "list"],
+    ["up"], ["hub"], ["agent"], ["enroll"], ["doctor"], ["detect"], ["types"], ["types", "register"], ["types", "list"],
     ["types", "show"], ["types", "retention"], ["dead-letters"], ["dead-letters", "list"], ["dead-letters", "replay"],
     ["dead-letters", "drop"], ["sensors"], ["sensors", "register"], ["sensors", "list"], ["sensors", "show"],
     ["sensors", "remove"], ["sensors", "credentials"], ["readings"], ["control"], ["apps"], ["apps", "install"],
-    ["apps", "list"], ["apps", "delete"], ["deploy"], ["ps"], ["stop"], ["logs"], ["new"], ["new", "app"],
+    ["apps", "list"], ["apps", "delete"], ["deploy"], ["ps"], ["start"], ["stop"], ["restart"],
+    ["signal"], ["enable"], ["disable"], ["nodes"], ["events"], ["incidents"], ["logs"], ["new"], ["new", "app"], ["new", "driver"],
 ]
 
 # Each that needs a running hub, with arguments that will do.

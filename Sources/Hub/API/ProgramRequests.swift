@@ -11,6 +11,7 @@ extension HubCore {
             guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else { continue }
             states[ProgramID(kind, id)] = row
         }
+        let wishes = try ProgramWish.all(in: database)
         func describe(_ program: ProgramID, node: Identifier?, _ members: JSONObject) -> JSON {
             var object: JSONObject = ["id": .string(program.id.text), "kind": .string(program.kind.rawValue)]
             for member in members { object[member.key] = member.value }
@@ -22,6 +23,7 @@ extension HubCore {
             object["since"] = .text(row?.text("since"))
             object["runs"] = .int(row?.int("run") ?? 0)
             object["reason"] = .string(row?.text("reason") ?? waiting)
+            object["enabled"] = .bool(wishes[program]?.isEnabled ?? true)
             return .object(object)
         }
         var programs: [JSON] = []
@@ -43,17 +45,24 @@ extension HubCore {
 
     /// `logs/get`: the newest lines of a program, oldest first; of those that ran before, too.
     func getLog(_ parameters: DocumentReader) throws -> Reply {
-        try parameters.allowOnly(["id", "last"])
+        try parameters.allowOnly(["id", "last", "since", "until", "run"])
         let reader = try parameters.required("id")
         let id = try reader.string()
         let last = try parameters.optional("last")?.int(1...10_000) ?? 100
+        let range = try TimeRange(parameters)
+        let run = try parameters.optional("run").map { try requiredRun($0, of: id) }
         let rows = try database.query(
             """
             SELECT * FROM (
                 SELECT number, (extract(epoch FROM at) * 1000000)::bigint AS t, stream, line, kind
-                FROM hub.log_line WHERE id = $1 ORDER BY number DESC LIMIT $2) AS newest
+                FROM hub.log_line WHERE id = $1 AND at >= to_timestamp($2) AND at < to_timestamp($3)
+                    AND ($4::text IS NULL OR kind = $4) AND ($5::timestamptz IS NULL OR at >= $5)
+                    AND ($6::timestamptz IS NULL OR at < $6)
+                ORDER BY number DESC LIMIT $7) AS newest
             ORDER BY number
-            """, .text(id), .int(last))
+            """,
+            [.text(id)] + range.parameters
+                + [.text(run?.kind), .text(run?.startedAt), .text(run?.nextStartedAt), .int(last)])
         if rows.isEmpty {
             let known = try database.query(
                 """
@@ -68,6 +77,28 @@ extension HubCore {
         return Reply(["kind": .string(kind), "lines": .array(rows.map { row in
             ["t": .int(row.int("t")), "stream": .string(row.text("stream")), "text": .string(row.text("line"))]
         })])
+    }
+
+    /// One run of a program, with the program's next start on that node, where there was one. Lines do not say which run
+    /// they are of; their time does, which is by the same clock.
+    private func requiredRun(
+        _ reader: DocumentReader, of id: String
+    ) throws -> (kind: String, startedAt: String, nextStartedAt: String?) {
+        let number = try reader.int(1...Int64.max)
+        let row = try database.query(
+            """
+            SELECT kind, started_at, (SELECT min(n.started_at) FROM hub.run n
+                WHERE n.kind = r.kind AND n.id = r.id AND n.node = r.node AND n.started_at > r.started_at) AS next
+            FROM hub.run r WHERE id = $1 AND run = $2 ORDER BY started_at DESC LIMIT 1
+            """, .text(id), .int(number)).first
+        guard let row else {
+            let newest = try database.query(
+                "SELECT run FROM hub.run WHERE id = $1 ORDER BY started_at DESC LIMIT 1", .text(id)).first
+            throw Refusal(
+                .notFound, "'\(id.prefix(80))' has no run \(number) on record"
+                    + (newest.map { "; its last one is \($0.int("run"))" } ?? ""))
+        }
+        return (row.text("kind"), row.text("started_at"), row.optional("next"))
     }
 
     /// `readings/get`: the newest readings of a sensor by event time, newest last.

@@ -22,6 +22,14 @@ extension HubCore {
         case ("deployments", "deploy"): return try deploy(parameters)
         case ("programs", "list"): return try listPrograms(parameters)
         case ("programs", "stop"): return try stopInstance(parameters)
+        case ("programs", "start"): return try startProgram(parameters)
+        case ("programs", "restart"): return try restartProgram(parameters)
+        case ("programs", "signal"): return try signalProgram(parameters)
+        case ("programs", "enable"): return try enableProgram(parameters, true)
+        case ("programs", "disable"): return try enableProgram(parameters, false)
+        case ("nodes", "list"): return try listNodes(parameters)
+        case ("incidents", "list"): return try listIncidents(parameters)
+        case ("events", "list"): return try listEvents(parameters)
         case ("logs", "get"): return try getLog(parameters)
         case ("readings", "get"): return try getReadings(parameters)
         case ("dead_letters", "list"): return try listDeadLetters(parameters)
@@ -31,7 +39,9 @@ extension HubCore {
             let known = [
                 "hub/status", "types/register", "types/list", "types/show", "types/retention", "sensors/register", "sensors/list",
                 "sensors/show", "sensors/remove", "sensors/credentials", "apps/install", "apps/list", "apps/delete",
-                "deployments/deploy", "programs/list", "programs/stop", "logs/get", "readings/get",
+                "deployments/deploy", "programs/list", "programs/stop", "programs/start",
+                "programs/restart", "programs/signal", "programs/enable", "programs/disable", "nodes/list",
+                "incidents/list", "events/list", "logs/get", "readings/get",
                 "dead_letters/list", "dead_letters/replay", "dead_letters/drop",
             ]
             let name = "\(request.service)/\(request.method)"

@@ -132,6 +132,7 @@ extension HubCore {
             try database.query("DELETE FROM hub.latest WHERE sensor_id = $1", .int(sensor.id))
             try database.query("DELETE FROM hub.progress WHERE sensor_id = $1", .int(sensor.id))
             try BrokerAccess.revoke(.sensor(sensor.name), in: database)
+            try ProgramWish.forget(ProgramID(.driver, sensor.name), in: database)
             try record("sensor.removed", sensor.name.text, ["type": .string(sensor.type.text)])
         }
         registry.remove(sensor.name)

@@ -187,7 +187,7 @@ extension HubCore {
             if registry.sensor(named: id)?.driver != nil {
                 throw Refusal(
                     .conflict, "'\(id)' is a driver, which runs as long as its sensor is registered: "
-                        + "sensorhub sensors remove \(id)")
+                        + "sensorhub sensors remove \(id), or sensorhub disable \(id)")
             }
             let hint = didYouMean(id, among: instances.keys.map(\.text))
             throw Refusal(.notFound, "no algorithm instance '\(id.prefix(80))' runs\(hint)")
@@ -199,6 +199,7 @@ extension HubCore {
                 "UPDATE hub.binding SET until = now(), until_reason = 'stopped' WHERE instance_id = $1 AND until IS NULL",
                 .text(instance.id.text))
             try BrokerAccess.revoke(.algorithm(instance.id), in: database)
+            try ProgramWish.forget(ProgramID(.algorithm, instance.id), in: database)
             try record("instance.stopped", instance.id.text)
         }
         instances[instance.id] = nil

@@ -71,21 +71,26 @@ extension HubCore {
         for row in try database.query("SELECT name, hash FROM hub.broker_user") {
             hashes[row.text("name")] = row.text("hash")
         }
+        let wishes = try ProgramWish.all(in: database)
         var programs: [PlannedProgram] = []
         for sensor in registry.sensors.values where sensor.node == node {
             guard let driver = sensor.driver, let type = registry.types[sensor.type]?.type else { continue }
             let program = ProgramID(.driver, sensor.name)
+            let wish = wishes[program] ?? ProgramWish()
             programs.append(PlannedProgram(
                 program: program, credential: hashes[program.user.description],
-                work: .driver(name: driver, type: type, instance: sensor.instance)))
+                work: .driver(name: driver, type: type, instance: sensor.instance), isEnabled: wish.isEnabled,
+                generation: wish.generation))
         }
         for instance in instances.values where instance.node == node {
             let program = ProgramID(.algorithm, instance.id)
+            let wish = wishes[program] ?? ProgramWish()
             programs.append(PlannedProgram(
                 program: program, credential: hashes[program.user.description],
                 work: .algorithm(
                     app: instance.app, sha256: instance.sha256, script: instance.script, language: instance.language,
-                    requirements: instance.requirements)))
+                    requirements: instance.requirements),
+                isEnabled: wish.isEnabled, generation: wish.generation))
         }
         programs.sort { "\($0.program)" < "\($1.program)" }
         let command: JSON = ["kind": "plan", "programs": .array(programs.map(\.json))]

@@ -1,0 +1,196 @@
+import HubModel
+import MQTT
+import Postgres
+import SimdJSON
+
+/// What a person wants of a program beyond that it is placed on a node.
+struct ProgramWish {
+    /// False where it is to rest.
+    var isEnabled = true
+    /// Grows with each start that somebody asked for.
+    var generation: Int64 = 0
+
+    /// Those that are not as ever.
+    static func all(in database: Connection) throws(PostgresError) -> [ProgramID: ProgramWish] {
+        var wishes: [ProgramID: ProgramWish] = [:]
+        for row in try database.query("SELECT kind, id, enabled, generation FROM hub.program_wish") {
+            guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else {
+                continue
+            }
+            wishes[ProgramID(kind, id)] = ProgramWish(isEnabled: row.bool("enabled"), generation: row.int("generation"))
+        }
+        return wishes
+    }
+
+    /// The program is gone for good: another one may get its name.
+    static func forget(_ program: ProgramID, in database: Connection) throws(PostgresError) {
+        try database.query(
+            "DELETE FROM hub.program_wish WHERE kind = $1 AND id = $2", .text(program.kind.rawValue),
+            .text(program.id.text))
+    }
+}
+
+extension HubCore {
+    /// `programs/restart`: ends what is there of a program, and starts it.
+    func restartProgram(_ parameters: DocumentReader) throws -> Reply {
+        try parameters.allowOnly(["id", "kind"])
+        return try begin(commandedProgram(parameters), "program.restarted")
+    }
+
+    /// `programs/start`: starts a program that has ended, or waits for its next start.
+    func startProgram(_ parameters: DocumentReader) throws -> Reply {
+        try parameters.allowOnly(["id", "kind"])
+        let commanded = try commandedProgram(parameters)
+        if let state = commanded.state, state.isAlive {
+            throw Refusal(.conflict, "'\(commanded.program.id)' is \(state.rawValue): sensorhub restart starts it anew")
+        }
+        return try begin(commanded, "program.started")
+    }
+
+    /// `programs/signal`: sends a signal to the process group of a program.
+    func signalProgram(_ parameters: DocumentReader) throws -> Reply {
+        try parameters.allowOnly(["id", "kind", "signal"])
+        let word = try parameters.required("signal")
+        let text = try word.value.int.map { String($0) } ?? word.string()
+        let signal: Signal
+        do {
+            signal = try Signal(text)
+        } catch {
+            throw word.error("\(error)")
+        }
+        let commanded = try commandedProgram(parameters)
+        let node = try onlineNode(of: commanded)
+        guard let pid = commanded.pid, let state = commanded.state, state.isAlive else {
+            throw Refusal(
+                .conflict,
+                "'\(commanded.program.id)' does not run: it is \(commanded.state?.rawValue ?? "not started") "
+                    + "(\(commanded.reason))")
+        }
+        try record(
+            "program.signalled", commanded.program.id.text,
+            [
+                "program": .string(commanded.program.kind.rawValue), "signal": .string("\(signal)"),
+            ])
+        // Later than that, nobody expects it any more.
+        publish(
+            OutgoingMessage(
+                topic: topics.node(node.text, .command),
+                payload: SignalRequest(commanded.program, signal, run: commanded.run).json.bytes(), expirySeconds: 10))
+        return Reply(["node": .string(node.text), "pid": .int(pid), "signal": .string("\(signal)")])
+    }
+
+    /// `programs/enable` and `programs/disable`: whether it is to run at all, from now on.
+    func enableProgram(_ parameters: DocumentReader, _ isEnabled: Bool) throws -> Reply {
+        try parameters.allowOnly(["id", "kind"])
+        let commanded = try commandedProgram(parameters)
+        let isChanged = commanded.wish.isEnabled != isEnabled
+        if isChanged {
+            try database.transaction {
+                try database.query(
+                    """
+                    INSERT INTO hub.program_wish (kind, id, enabled) VALUES ($1, $2, $3)
+                    ON CONFLICT (kind, id) DO UPDATE SET enabled = EXCLUDED.enabled
+                    """, .text(commanded.program.kind.rawValue), .text(commanded.program.id.text), .bool(isEnabled))
+                try record(
+                    isEnabled ? "program.enabled" : "program.disabled", commanded.program.id.text,
+                    [
+                        "program": .string(commanded.program.kind.rawValue)
+                    ])
+            }
+            changePlan(of: commanded.node)
+        }
+        let isReachable = commanded.node.map { onlineNodes.contains($0) } ?? false
+        return Reply([
+            "kind": .string(commanded.program.kind.rawValue), "node": .text(commanded.node), "run": .int(commanded.run),
+            "changed": .bool(isChanged), "reachable": .bool(isReachable),
+        ])
+    }
+
+    // MARK: Which program
+
+    /// A program that a request is about, with the last that its node has said of it.
+    private struct Commanded {
+        let program: ProgramID
+        let node: Identifier?
+        let wish: ProgramWish
+        var state: ProgramState?
+        var pid: Int64?
+        var run: Int64 = 0
+        var reason = "nothing was heard of it yet"
+    }
+
+    private func begin(_ commanded: Commanded, _ event: String) throws -> Reply {
+        let program = commanded.program
+        guard commanded.wish.isEnabled else {
+            throw Refusal(.conflict, "'\(program.id)' is disabled: sensorhub enable \(program.id)")
+        }
+        let node = try onlineNode(of: commanded)
+        try database.transaction {
+            try database.query(
+                """
+                INSERT INTO hub.program_wish AS w (kind, id, generation) VALUES ($1, $2, 1)
+                ON CONFLICT (kind, id) DO UPDATE SET generation = w.generation + 1
+                """, .text(program.kind.rawValue), .text(program.id.text))
+            try record(event, program.id.text, ["program": .string(program.kind.rawValue)])
+        }
+        changePlan(of: node)
+        return Reply([
+            "kind": .string(program.kind.rawValue), "node": .string(node.text), "run": .int(commanded.run),
+        ])
+    }
+
+    private func onlineNode(of commanded: Commanded) throws(Refusal) -> Identifier {
+        guard let node = commanded.node else {
+            throw Refusal(.conflict, "'\(commanded.program.id)' is not placed on any node yet, and starts when it is")
+        }
+        guard onlineNodes.contains(node) else {
+            throw Refusal(.conflict, "'\(commanded.program.id)' cannot be reached: its node '\(node)' is offline")
+        }
+        return node
+    }
+
+    /// The program that `id` names, and `kind` where a driver and an algorithm instance have the same id.
+    private func commandedProgram(_ parameters: DocumentReader) throws -> Commanded {
+        let reader = try parameters.required("id")
+        let text = try reader.string()
+        let word = try parameters.optional("kind")
+        let kind = try word.map { word in
+            guard let kind = ProgramID.Kind(rawValue: try word.string()) else {
+                throw word.error("must be 'driver' or 'algorithm'")
+            }
+            return kind
+        }
+        let id = Identifier(text)
+        let instance = kind == .driver ? nil : id.flatMap { instances[$0] }
+        let sensor = kind == .algorithm ? nil : id.flatMap { registry.sensors[$0] }
+        let program: ProgramID
+        switch (instance, sensor?.driver) {
+        case (.some, .some):
+            throw Refusal(
+                .conflict,
+                "'\(text)' is a driver as well as an algorithm instance: say 'driver' or 'algorithm' as the kind")
+        case (let instance?, nil): program = ProgramID(.algorithm, instance.id)
+        case (nil, .some): program = ProgramID(.driver, sensor!.name)
+        case (nil, nil):
+            if sensor != nil {
+                throw Refusal(.conflict, "sensor '\(text)' has no driver: it is a device that publishes by itself")
+            }
+            let drivers = registry.sensors.values.filter { $0.driver != nil }
+            let known = instances.keys.map(\.text) + drivers.map(\.name.text)
+            throw Refusal(.notFound, "no program '\(text.prefix(80))'\(didYouMean(text, among: known))")
+        }
+        var commanded = Commanded(
+            program: program, node: instance?.node ?? sensor?.node,
+            wish: try ProgramWish.all(in: database)[program] ?? ProgramWish())
+        if let row = try database.query(
+            "SELECT state, pid, run, reason FROM hub.program WHERE kind = $1 AND id = $2",
+            .text(program.kind.rawValue), .text(program.id.text)
+        ).first {
+            commanded.state = ProgramState(rawValue: row.text("state"))
+            commanded.pid = row.optional("pid").flatMap { Int64($0) }
+            commanded.run = row.int("run")
+            commanded.reason = row.text("reason")
+        }
+        return commanded
+    }
+}

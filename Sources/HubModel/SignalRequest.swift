@@ -1,0 +1,32 @@
+public import SimdJSON
+
+/// What the hub asks of a node besides its plan: a signal for one run of a program, and for no later one.
+public struct SignalRequest: Sendable, Hashable {
+    public let program: ProgramID
+    public let signal: Signal
+    public let run: Int64
+
+    /// No such message is longer; a plan may be.
+    public static let maximumBytes = 1_024
+
+    public init(_ program: ProgramID, _ signal: Signal, run: Int64) {
+        self.program = program
+        self.signal = signal
+        self.run = run
+    }
+
+    public var json: JSON {
+        [
+            "kind": "signal", "id": .string(program.id.text), "program": .string(program.kind.rawValue),
+            "signal": .int(Int64(signal.number)), "run": .int(run),
+        ]
+    }
+
+    public init(_ reader: DocumentReader) throws(ValidationError) {
+        program = try ProgramID(reader)
+        let number = try reader.required("signal")
+        guard let signal = Signal(number: Int32(try number.int(1...64))) else { throw number.error("is no signal") }
+        self.signal = signal
+        run = try reader.required("run").int()
+    }
+}

@@ -1,0 +1,82 @@
+import ArgumentParser
+import HubModel
+import SimdJSON
+
+struct EventsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "events", abstract: "Show what happened in the hub, oldest first.",
+        discussion: "With --follow, what comes is shown too, and of the past only what --last or --since asks for.")
+    @Option(
+        help: ArgumentHelp(
+            "Only these, such as node.offline, or node for all of its kind; may be given more than once.",
+            valueName: "kind"))
+    var kind: [String] = []
+    @Option(help: "How many of the past, the newest (1 to 10000; 50 unless a time is given).") var last: Int?
+    @OptionGroup var times: TimeOptions
+    @Flag(help: "Go on with what comes.") var follow = false
+    @OptionGroup var options: HubOptions
+
+    private static let most = 10_000
+
+    func validate() throws {
+        if let last, !(1...Self.most).contains(last) { throw ValidationError("--last must be from 1 to \(Self.most)") }
+        if follow, times.until != nil { throw ValidationError("--follow has no end: leave out --until") }
+    }
+
+    func run() async throws {
+        let client = try await options.connect()
+        // Followed first, so that no event is lost in between.
+        let messages = follow ? client.follow(client.topics.events) : nil
+        let count = last ?? (times.isGiven ? Self.most : follow ? 0 : 50)
+        var parameters: JSONObject = ["last": .int(Int64(count))]
+        if !kind.isEmpty { parameters["kinds"] = .array(kind.map { .string($0) }) }
+        if let since = times.since { parameters["since"] = .int(since.microseconds) }
+        if let until = times.until { parameters["until"] = .int(until.microseconds) }
+        let reply = try await client.reply(to: "events", "list", parameters)
+        if options.json, !follow { return try options.show(reply) { _ in } }
+        if let error = reply["error"]?.string { throw CommandError(error) }
+        let events = reply["events"]?.array ?? []
+        events.forEach(show)
+        if last == nil, events.count == Self.most {
+            note("only the newest \(Self.most) are shown: say --last, or a shorter time")
+        }
+        guard let messages else {
+            if events.isEmpty { note("no such event is on record") }
+            return
+        }
+        flushOutput()
+        let kinds = Set((reply["kinds"]?.array ?? []).compactMap(\.string))
+        let shown = Set(events.map(Mark.init))
+        for await message in messages {
+            guard let event = try? JSON(parsing: message.payload), kinds.contains(event["kind"]?.string ?? ""),
+                !shown.contains(Mark(event))
+            else { continue }
+            show(event)
+            flushOutput()
+        }
+    }
+
+    /// What an event on record and the same one as a message have in common.
+    private struct Mark: Hashable {
+        let time: Int64?
+        let kind: String?
+        let subject: String?
+
+        init(_ event: JSON) {
+            time = event["t"]?.int
+            kind = event["kind"]?.string
+            subject = event["subject"]?.string
+        }
+    }
+
+    private func show(_ event: JSON) {
+        if options.json { return print(event.text()) }
+        var detail = event.object ?? [:]
+        for key in ["t", "kind", "subject"] { detail[key] = nil }
+        let words = [
+            localTime(microseconds: event["t"]?.int ?? 0), event.plain("kind"), event.plain("subject"),
+            JSON.object(detail).pairs,
+        ]
+        print(words.filter { !$0.isEmpty }.joined(separator: "  "))
+    }
+}
