@@ -61,17 +61,39 @@ final class GPIODLines: GPIOLines {
         guard sh_gpio_set_values(handle, values.map { $0 ? 1 : 0 }) == 0 else { throw fault("cannot be set", errno) }
     }
 
+    /// While edges follow each other closely they are gathered until there is a pause: the kernel keeps few, and what is
+    /// done with each takes longer than the next ones take to come. A single edge waits for nothing.
     func edges() throws(SensorFault) -> [Edge] {
+        var edges = try waitingEdges()
+        let end = Instant.now + Self.longestBurst
+        while !edges.isEmpty, edges.count < Self.largestBurst, Instant.now < end,
+            hasEdges(within: edges.count > 1 ? Self.pauseInBurst : 0)
+        {
+            edges += try waitingEdges()
+        }
+        return offsets.count == 1 ? edges : edges.sorted { $0.time < $1.time }
+    }
+
+    private static let largestBurst = 5_000
+    private static let longestBurst = Duration.milliseconds(500)
+    /// In milliseconds.
+    private static let pauseInBurst: Int32 = 2
+
+    private func hasEdges(within milliseconds: Int32) -> Bool {
+        var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        return poll(&waiting, nfds_t(waiting.count), milliseconds) > 0
+    }
+
+    private func waitingEdges() throws(SensorFault) -> [Edge] {
         var events = [sh_gpio_event](repeating: sh_gpio_event(), count: Self.eventsAtATime)
         let count = sh_gpio_read_events(handle, &events, events.count)
         guard count >= 0 else { throw fault("gives no edges", errno) }
-        let edges = events[..<count].map { event in
+        return events[..<count].map { event in
             Edge(
                 line: Int(event.index), value: event.is_rising != 0,
                 time: Instant(nanoseconds: Int64(clamping: event.nanoseconds)),
                 number: event.number == 0 ? nil : Int64(clamping: event.number))
         }
-        return offsets.count == 1 ? edges : edges.sorted { $0.time < $1.time }
     }
 
     private func fault(_ what: String, _ code: Int32) -> SensorFault {

@@ -67,8 +67,9 @@ final class Uplink {
         let sample = ClockWatch.Sample.now(clock)
         earliest = max(Self.programTime, remembered.time)
         clockWatch = ClockWatch(sample, earliest: earliest)
+        // In milliseconds: without files a driver that is started twice within a second would be the same boot twice.
         outbox = Outbox(
-            boot: max(sample.time / 1_000_000, (boots.last?.boot ?? 0) + 1), after: boots.filter { $0.seq > 0 },
+            boot: max(sample.time / 1_000, (boots.last?.boot ?? 0) + 1), after: boots.filter { $0.seq > 0 },
             kept: kept)
         bootFileIsDue = .now
         dropped = Tally("readings were dropped, the oldest that the hub has not committed, for want of room", log: log)

@@ -52,7 +52,12 @@ final class Bench {
         try bench.broker.start()
         bench.hub.start()
         var failure: (any Error)?
-        do { try await body(bench) } catch { failure = error }
+        do {
+            try await bench.waitForSubscription()
+            try await body(bench)
+        } catch {
+            failure = error
+        }
         await bench.stopAgent()
         await onThread { [hub = bench.hub] in hub.stop() }
         if let failure { throw failure }
@@ -100,6 +105,16 @@ final class Bench {
     }
 
     // MARK: The hub
+
+    /// What the agent says before the hub listens would be missed.
+    private func waitForSubscription() async throws {
+        let topic = "\(topics.root)/bench"
+        // Retained, as it may overtake the subscription.
+        try await publish(topic, [1], isRetained: true)
+        try await wait("the hub's subscription") { bench in
+            bench.messages.contains { $0.topic == topic }
+        }
+    }
 
     func send(plan programs: [JSON]) async throws {
         try await publish(

@@ -247,22 +247,22 @@ def test_only_the_writer_may_publish_and_only_while_it_is_one(counter: Hub) -> N
 def test_an_output_with_control_functions_has_their_topics(hub: Hub, tmp_path: Path) -> None:
     document = {**PROBE_TYPE, "name": "virtual-control"}
     hub.rpc("types", "register", document={**document, "control_functions": None})
-    hub.rpc("sensors", "register", document={"sensor_type": "virtual-control", "name": "control-1"})
+    hub.rpc("sensors", "register", document={"sensor_type": "virtual-control", "name": "virtual-control-1"})
     install(hub, tmp_path, "controlled", "import time\nwhile True: time.sleep(1)\n", [], ["virtual-control"])
-    (instance,) = deploy(hub, entry("controlled", "control-1"))
+    (instance,) = deploy(hub, entry("controlled", "virtual-control-1"))
     hub.wait_until_running(instance)
     with hub.as_program(instance) as peer:
         binding = hub.topic(f"algorithms/{instance}/binding")
         peer.subscribe(binding)
         (output,) = peer.wait_for_topic(binding).json["outputs"]
         assert not {"control", "reply"} & output["sensor"].keys()
-        assert not peer.may_publish(hub.topic("sensors/control-1/control/reply"), b"{}")
+        assert not peer.may_publish(hub.topic("sensors/virtual-control-1/control/reply"), b"{}")
         hub.rpc("types", "register", document=document)
         peer.wait_for(lambda m: m.topic == binding and "reply" in m.json["outputs"][0]["sensor"], "the new binding")
-        assert peer.may_publish(hub.topic("sensors/control-1/control/reply"), b"{}")
-        peer.subscribe(hub.topic("sensors/control-1/control"))
-        hub.owner.publish(hub.topic("sensors/control-1/control"), b"{}")
-        peer.wait_for_topic(hub.topic("sensors/control-1/control"))
+        assert peer.may_publish(hub.topic("sensors/virtual-control-1/control/reply"), b"{}")
+        peer.subscribe(hub.topic("sensors/virtual-control-1/control"))
+        hub.owner.publish(hub.topic("sensors/virtual-control-1/control"), b"{}")
+        peer.wait_for_topic(hub.topic("sensors/virtual-control-1/control"))
     hub.cli("stop", instance)
 
 

@@ -115,7 +115,7 @@ import Testing
     @Test func eachStartHasAHigherBootNumber() throws {
         try broker.start()
         #expect(try hub.isConnected())
-        let future: Int64 = 4_000_000_000
+        let future: Int64 = 4_000_000_000_000
         try hub.publish("committed", ["boot": .int(future), "seq": 7], isRetained: true)
         let folder = TemporaryFolder()
         // Readings that were taken before the hub was asked stay under the number that they have.

@@ -4,7 +4,6 @@ import pytest
 
 from broker import Broker
 from devices import Emulated, wait_until
-from kernel_drivers import build_kernel_drivers
 
 EMULATOR = Path(__file__).parent / "emulator.py"
 DRIVERS = Path(__file__).resolve().parents[2]
@@ -20,7 +19,6 @@ def levels(value):
 
 
 def test_reads_what_the_kernels_driver_reads(lab, guest):
-    build_kernel_drivers()
     bus = lab.i2c({0x20: mcp23017(driven=0xFFFF, outside=0xA53C)})
     folder = bus.bind("mcp23017", 0x20, module="pinctrl-mcp23s08_i2c")
     chip = guest.glob(f"{folder}/gpiochip*")[0].rsplit("/", 1)[1]
@@ -35,7 +33,6 @@ def test_reads_what_the_kernels_driver_reads(lab, guest):
 
 
 def test_lines_for_other_drivers(lab, guest):
-    build_kernel_drivers()
     bus = lab.i2c({0x27: mcp23017()})
     folder = bus.bind("mcp23017", 0x27, module="pinctrl-mcp23s08_i2c")
     lab.undo(lambda: bus.unbind(0x27))

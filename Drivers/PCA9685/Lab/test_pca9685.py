@@ -4,7 +4,6 @@ import pytest
 
 from broker import Broker
 from devices import Emulated, wait_until
-from kernel_drivers import build_kernel_drivers
 
 EMULATOR = Path(__file__).parent / "emulator.py"
 DRIVERS = Path(__file__).resolve().parents[2]
@@ -15,7 +14,6 @@ def pca9685(**attributes):
 
 
 def test_sets_what_the_kernels_driver_sets(lab, guest):
-    build_kernel_drivers()
     bus = lab.i2c({0x40: pca9685()})
     folder = bus.bind("pca9685", 0x40, module="pwm-pca9685")
     chip = wait_until(lambda: guest.glob(f"{folder}/pwm/pwmchip*"), "the kernel's device")[0]

@@ -4,7 +4,6 @@ import pytest
 
 from broker import Broker
 from devices import Emulated, wait_until
-from kernel_drivers import build_kernel_drivers
 
 EMULATOR = Path(__file__).parent / "emulator.py"
 DRIVERS = Path(__file__).resolve().parents[2]
@@ -19,7 +18,6 @@ def levels(value):
 
 
 def test_reads_what_the_kernels_driver_reads(lab, guest):
-    build_kernel_drivers()
     bus = lab.i2c({0x20: pcf8574(grounded=0b1010_0110)})
     folder = bus.bind("pcf8574", 0x20, module="gpio-pcf857x")
     chip = guest.glob(f"{folder}/gpiochip*")[0].rsplit("/", 1)[1]
@@ -35,7 +33,6 @@ def test_reads_what_the_kernels_driver_reads(lab, guest):
 
 def test_lines_for_other_drivers(lab, guest):
     """The kernel's driver makes lines of the pins, which drivers for lines take as any others."""
-    build_kernel_drivers()
     bus = lab.i2c({0x21: pcf8574()})
     folder = bus.bind("pcf8574", 0x21, module="gpio-pcf857x")
     lab.undo(lambda: bus.unbind(0x21))
@@ -56,7 +53,6 @@ def test_lines_for_other_drivers(lab, guest):
 
 def test_a_line_without_edges(lab, guest):
     """The chip's pin INT is nowhere, so that the kernel has no edges of its lines."""
-    build_kernel_drivers()
     bus = lab.i2c({0x22: pcf8574()})
     folder = bus.bind("pcf8574", 0x22, module="gpio-pcf857x")
     lab.undo(lambda: bus.unbind(0x22))
