@@ -217,7 +217,12 @@ import Testing
             let service = Bench.agent(folder: folder, port: port, planWait: .zero)
             Task { try await service.run() }
             let record = "\(folder)/data/running/driver-lux-1.json"
-            while access(record, F_OK) != 0 { try await Task.sleep(for: .milliseconds(10)) }
+            // The file is there before it is written.
+            func isRecorded() -> Bool {
+                let pid = (try? JSON(parsing: File.bytes(of: record)))?["pid"]?.int
+                return pid.map { kill(Int32($0), 0) == 0 } ?? false
+            }
+            while !isRecorded() { try await Task.sleep(for: .milliseconds(10)) }
             kill(getpid(), SIGKILL)
         }
         let record = try JSON(parsing: File.bytes(of: "\(bench.data)/running/driver-lux-1.json"))
