@@ -110,7 +110,7 @@ let package = Package(
         .executableTarget(
             name: "sensorhub",
             dependencies: [
-                "Agent", "Archive", "Embedded", "Files", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON",
+                "Agent", "Archive", "CShims", "Embedded", "Files", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

@@ -112,7 +112,7 @@ CREATE TABLE IF NOT EXISTS hub.latest (
     CONSTRAINT latest_of_sensor FOREIGN KEY (sensor_id) REFERENCES hub.sensor ON DELETE CASCADE
 ) WITH (fillfactor = 50);
 
--- The highest number of each boot of a driver that has come.
+-- The highest number of each boot of a driver that has come, where hub.latest does not say it.
 CREATE TABLE IF NOT EXISTS hub.progress (
     boot      bigint NOT NULL,
     seq       bigint NOT NULL,
@@ -120,6 +120,12 @@ CREATE TABLE IF NOT EXISTS hub.progress (
     CONSTRAINT progress_pk PRIMARY KEY (sensor_id, boot),
     CONSTRAINT progress_of_sensor FOREIGN KEY (sensor_id) REFERENCES hub.sensor ON DELETE CASCADE
 ) WITH (fillfactor = 50);
+
+-- How far each sensor has come: the highest number of each boot of its driver.
+CREATE OR REPLACE VIEW hub.reached AS
+SELECT sensor_id, boot, max(seq) AS seq
+FROM (SELECT sensor_id, boot, seq FROM hub.progress UNION ALL SELECT sensor_id, boot, seq FROM hub.latest) AS both_tables
+GROUP BY sensor_id, boot;
 
 -- Numbers of readings that were left out: noticed when a higher one came. Closed when nothing is missing any more, because
 -- the readings came late or the driver said that they are lost.

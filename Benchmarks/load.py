@@ -30,14 +30,16 @@ class Load:
     """How many readings in all, evenly over the instances."""
     per_message: int = 1
     boot: int = 1
+    first: int = 1
+    """The number that each instance begins with."""
     hub: str = "main"
 
     def messages(self) -> Iterator[tuple[str, bytes]]:
-        """Topic and payload, the instances in turn, their numbers counting up from 1."""
+        """Topic and payload, the instances in turn, their numbers counting up from the first."""
         now = time.time_ns() // 1000
         rounds = self.count // (len(self.instances) * self.per_message)
         for turn in range(rounds):
-            first = turn * self.per_message + 1
+            first = self.first + turn * self.per_message
             for index, instance in enumerate(self.instances):
                 readings = [
                     '{"t":%d,"boot":%d,"seq":%d,"v":{"temperature":%.2f,"humidity":%.1f,"state":"ok"}}'

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CShims
 import Embedded
 import Files
 import Hub
@@ -24,6 +25,7 @@ struct HubCommand: AsyncParsableCommand {
     @OptionGroup var logging: LoggingOptions
 
     func run() async throws {
+        sh_use_one_heap()
         let configuration = try await Self.configuration(
             file: config, options: [("hub.id", id), ("broker.address", broker), ("database", database)])
         let service = HubService(configuration, logger: logging.logger("hub"))

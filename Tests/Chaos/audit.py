@@ -23,7 +23,7 @@ WITH stored AS (
     SELECT sensor, boot, last, seen FROM unnest(%(sensors)s::text[], %(boots)s::int8[], %(lasts)s::int8[],
         %(seen)s::int8multirange[]) AS u (sensor, boot, last, seen)
 ), progress AS (
-    SELECT s.name AS sensor, p.boot, p.seq FROM hub.progress p JOIN hub.sensor s ON s.id = p.sensor_id
+    SELECT s.name AS sensor, p.boot, p.seq FROM hub.reached p JOIN hub.sensor s ON s.id = p.sensor_id
 ), boot AS (
     SELECT sensor, boot, coalesce(stored.rows, 0) AS rows, coalesce(stored.stored, 0) AS stored,
            coalesce(numbers, '{{}}') AS numbers, coalesce(missing, '{{}}') AS missing, coalesce(lost, '{{}}') AS lost,

@@ -103,7 +103,7 @@ def settle(hub: Hub, names: list[str], table: str) -> None:
 def newest_boots(hub: Hub) -> list[Boot]:
     return [
         (row["sensor"], row["boot"]) for row in hub.sql(
-            "SELECT s.name AS sensor, max(p.boot) AS boot FROM hub.progress p JOIN hub.sensor s ON s.id = p.sensor_id "
+            "SELECT s.name AS sensor, max(p.boot) AS boot FROM hub.reached p JOIN hub.sensor s ON s.id = p.sensor_id "
             "GROUP BY 1")]
 
 

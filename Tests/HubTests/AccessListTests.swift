@@ -18,44 +18,45 @@ import Testing
                 .output(ProgramID(.algorithm, id("a-1")), node: id("pi")),
                 .output(ProgramID(.driver, id("lux")), node: id("pi")),
             ])
-        #expect(list.text == """
-            # Written by the hub: changes here are lost.
-            pattern write sensorhub/main/sensors/%u/data
-            pattern write sensorhub/main/sensors/%u/status
-            pattern write sensorhub/main/sensors/%u/control/reply
-            pattern read sensorhub/main/sensors/%u/control
-            pattern read sensorhub/main/sensors/%u/committed
-            pattern read sensorhub/main/clients/%u/#
-            pattern read sensorhub/main/status
+        #expect(
+            list.text == """
+                # Written by the hub: changes here are lost.
+                pattern write sensorhub/main/sensors/%u/data
+                pattern write sensorhub/main/sensors/%u/status
+                pattern write sensorhub/main/sensors/%u/control/reply
+                pattern read sensorhub/main/sensors/%u/control
+                pattern read sensorhub/main/sensors/%u/committed
+                pattern read sensorhub/main/clients/%u/#
+                pattern read sensorhub/main/status
 
-            user algorithm.a-1
-            topic read sensorhub/main/algorithms/a-1/binding
-            topic write sensorhub/main/apps/bus/page
-            topic read sensorhub/main/sensors/lux/data
-            topic read sensorhub/main/sensors/lux/status
-            topic read sensorhub/main/sensors/lux/control/reply
-            topic write sensorhub/main/sensors/lux/control
-            topic write sensorhub/main/sensors/comfort/data
-            topic read sensorhub/main/sensors/comfort/committed
-            topic write sensorhub/main/sensors/blind/data
-            topic read sensorhub/main/sensors/blind/committed
-            topic read sensorhub/main/sensors/blind/control
-            topic write sensorhub/main/sensors/blind/control/reply
+                user algorithm.a-1
+                topic read sensorhub/main/algorithms/a-1/binding
+                topic write sensorhub/main/apps/bus/page
+                topic read sensorhub/main/sensors/lux/data
+                topic read sensorhub/main/sensors/lux/status
+                topic read sensorhub/main/sensors/lux/control/reply
+                topic write sensorhub/main/sensors/lux/control
+                topic write sensorhub/main/sensors/comfort/data
+                topic read sensorhub/main/sensors/comfort/committed
+                topic write sensorhub/main/sensors/blind/data
+                topic read sensorhub/main/sensors/blind/committed
+                topic read sensorhub/main/sensors/blind/control
+                topic write sensorhub/main/sensors/blind/control/reply
 
-            user hub.main
-            topic readwrite sensorhub/main/#
-            topic read $SYS/#
+                user hub.main
+                topic readwrite sensorhub/main/#
+                topic read $SYS/#
 
-            user node.pi
-            topic write sensorhub/main/nodes/pi/status
-            topic write sensorhub/main/nodes/pi/report
-            topic read sensorhub/main/nodes/pi/command
-            topic read sensorhub/main/nodes/pi/archive/+
-            topic write sensorhub/main/algorithms/a-1/log
-            topic write sensorhub/main/algorithms/a-1/events
-            topic write sensorhub/main/sensors/lux/log
-            topic write sensorhub/main/sensors/lux/events
+                user node.pi
+                topic write sensorhub/main/nodes/pi/status
+                topic write sensorhub/main/nodes/pi/report
+                topic read sensorhub/main/nodes/pi/command
+                topic read sensorhub/main/nodes/pi/archive/+
+                topic write sensorhub/main/algorithms/a-1/log
+                topic write sensorhub/main/algorithms/a-1/events
+                topic write sensorhub/main/sensors/lux/log
+                topic write sensorhub/main/sensors/lux/events
 
-            """)
+                """)
     }
 }

@@ -16,24 +16,24 @@ import Testing
 
     @Test func whoHasWaitedLongestIsToldFirstAndTheNewest() {
         var queue = CommittedQueue()
-        queue.add([a: committed(1)])
-        queue.add([b: committed(1)])
-        queue.add([a: committed(2)])
+        queue.add([(a, committed(1))])
+        queue.add([(b, committed(1))])
+        queue.add([(a, committed(2))])
         #expect(take(&queue, 1) == ["a 2"])
-        queue.add([a: committed(3)])
+        queue.add([(a, committed(3))])
         #expect(take(&queue, 5) == ["b 1", "a 3"])
         #expect(take(&queue, 5) == [])
     }
 
     @Test func whatIsMissingIsToldBeforeTheOthersAndOnce() {
         var queue = CommittedQueue()
-        queue.add([a: committed(1)])
-        queue.add([b: committed(1)])
-        queue.add([c: committed(1, missing: true)])
-        queue.add([b: committed(2, missing: true)])
+        queue.add([(a, committed(1))])
+        queue.add([(b, committed(1))])
+        queue.add([(c, committed(1, missing: true))])
+        queue.add([(b, committed(2, missing: true))])
         #expect(take(&queue, 1) == ["c 1"])
         #expect(take(&queue, 9) == ["b 2", "a 1"])
-        queue.add([b: committed(3)])
+        queue.add([(b, committed(3))])
         #expect(take(&queue, 9) == ["b 3"])
     }
 }

@@ -8,7 +8,8 @@ import Testing
     private let type = IngestType(
         id: 1, table: "climate",
         fields: [
-            Field(name: "temperature", type: .float), Field(name: "count", type: .int), Field(name: "room", type: .string),
+            Field(name: "temperature", type: .float), Field(name: "count", type: .int),
+            Field(name: "room", type: .string),
             Field(name: "open", type: .bool),
         ])
 
@@ -41,8 +42,10 @@ import Testing
     private func parse(_ payload: String) -> Outcome { parse(Array(payload.utf8)) }
 
     @Test(arguments: [
-        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"temperature": 20.5, "count": 3, "room": "a", "open": true}}"#,
-         #"5/1/2 20.5 3 "a" true"#),
+        (
+            #"{"t": 5, "boot": 1, "seq": 2, "v": {"temperature": 20.5, "count": 3, "room": "a", "open": true}}"#,
+            #"5/1/2 20.5 3 "a" true"#
+        ),
         (#"{"v": {"open": false, "temperature": 20}, "seq": 2, "boot": 1, "t": 5}"#, "5/1/2 20 - - false"),
         (#"{"t": 5, "boot": 1, "seq": 2, "v": {"temperature": null, "count": 3}}"#, "5/1/2 - 3 - -"),
         (#"{"temperature": 1e3, "room": "\u00fc"}"#, #"1000.0 - "ü" -"#),
@@ -52,22 +55,30 @@ import Testing
     }
 
     @Test(arguments: [
-        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"temprature": 1}}"#,
-         "v.temprature: the sensor's type has no such field (did you mean 'temperature'?)"),
+        (
+            #"{"t": 5, "boot": 1, "seq": 2, "v": {"temprature": 1}}"#,
+            "v.temprature: the sensor's type has no such field (did you mean 'temperature'?)"
+        ),
         (#"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 1.5}}"#, "v.count: expected a whole number, found a number"),
         (#"{"t": 5, "boot": 1, "seq": 2, "v": {"open": "true"}}"#, "v.open: expected true or false, found text"),
-        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 18446744073709551615}}"#,
-         "v.count: expected a whole number, found a number"),
-        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"room": "a\u0000b"}}"#,
-         "v.room: text with the character NUL cannot be stored"),
+        (
+            #"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 18446744073709551615}}"#,
+            "v.count: expected a whole number, found a number"
+        ),
+        (
+            #"{"t": 5, "boot": 1, "seq": 2, "v": {"room": "a\u0000b"}}"#,
+            "v.room: text with the character NUL cannot be stored"
+        ),
         (#"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 1, "count": 2}}"#, "v.count: stands here twice"),
         (#"{"t": 5, "boot": 1, "seq": 2, "v": {}}"#, "v: there is no value in it"),
         (#"{"boot": 1, "seq": 2, "v": {"count": 1}}"#, "t: is missing"),
         (#"{"t": 5, "boot": 1, "seq": "2", "v": {"count": 1}}"#, "seq: expected a whole number, found text"),
         (#"{"t": 9999999999999999, "boot": 1, "seq": 2, "v": {"count": 1}}"#, "t: 9999999999999999 is out of range"),
         (#"{"t": 5, "boot": -1, "seq": 2, "v": {"count": 1}}"#, "boot: -1 is out of range"),
-        (#"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 1}, "x": 1}"#,
-         "a reading has 't', 'boot', 'seq' and 'v', perhaps 'u', and no other key"),
+        (
+            #"{"t": 5, "boot": 1, "seq": 2, "v": {"count": 1}, "x": 1}"#,
+            "a reading has 't', 'boot', 'seq' and 'v', perhaps 'u', and no other key"
+        ),
         (#"{"boot": 1, "lost": [3]}"#, "lost: expected [first, last]"),
         (#"{"boot": 1, "lost": [4, 3]}"#, "lost: expected [first, last]"),
         (#"{"boot": 1, "end": -1}"#, "end: -1 is out of range"),
@@ -82,7 +93,8 @@ import Testing
     }
 
     @Test func whatADriverSaysBesidesReadingsIsTaken() {
-        let outcome = parse("""
+        let outcome = parse(
+            """
             [{"boot": 1, "lost": [3, 5]}, {"boot": 1, "end": 9}, {"boot": 2, "clock": [1, 4], "offset": -7},
              {"t": 5, "boot": 2, "seq": 1, "u": true, "v": {"count": 1}}]
             """)
@@ -94,7 +106,10 @@ import Testing
     @Test func oneBadReadingInAnArrayLeavesTheOthersAlone() {
         let outcome = parse(#"[{"count": 1}, {"count": "x"}, 7, {"count": 2}]"#)
         #expect(outcome.readings == ["- 1 - -", "- 2 - -"])
-        #expect(outcome.faults == ["count: expected a whole number, found text", "expected an object, found a whole number"])
+        #expect(
+            outcome.faults == [
+                "count: expected a whole number, found text", "expected an object, found a whole number",
+            ])
     }
 
     @Test func anEmptyArrayIsNothing() {
@@ -137,7 +152,9 @@ import Testing
     }
 
     private func latest(_ batch: IngestBatch) -> String? {
-        batch.sensors.first?.latest.map { String(decoding: batch.value(of: $0, parser: ReadingParser()), as: UTF8.self) }
+        batch.sensors.first?.latest.map {
+            String(decoding: batch.value(of: $0, parser: ReadingParser()), as: UTF8.self)
+        }
     }
 
     @Test func aLateReadingDoesNotBecomeTheLatest() {
@@ -146,7 +163,8 @@ import Testing
             #"{"t": 8, "boot": 1, "seq": 2, "v": {"count": 2}}"#)
         #expect(batch.readings == 3)
         #expect(latest(batch) == #"{"count":3}"#)
-        #expect(batch.sensors.first?.notes.notes == [.came(boot: 1, 1...1), .came(boot: 1, 3...3), .came(boot: 1, 2...2)])
+        #expect(
+            batch.sensors.first?.notes.notes == [.came(boot: 1, 1...1), .came(boot: 1, 3...3), .came(boot: 1, 2...2)])
     }
 
     @Test func bareReadingsHaveNoNumbers() {
@@ -206,8 +224,9 @@ import Testing
         #expect(batch.readings == 0)
         #expect(batch.columns.allSatisfy { $0.count == 0 })
         #expect(batch.sensors.first?.latest == nil)
-        #expect(batch.deadLetters.map { String(decoding: $0.payload, as: UTF8.self) } == [
-            "junk", #"[{"count": 1}, {"count": 2}]"#, #"{"count": 3}"#,
-        ])
+        #expect(
+            batch.deadLetters.map { String(decoding: $0.payload, as: UTF8.self) } == [
+                "junk", #"[{"count": 1}, {"count": 2}]"#, #"{"count": 3}"#,
+            ])
     }
 }

@@ -17,17 +17,17 @@ import Testing
         var notes = SequenceNotes()
         for sequence in [1, 2, 3, 5, 6, 4] as [Int64] { notes.came(boot: 7, sequence) }
         notes.came(boot: 8, 5)
-        #expect(notes.notes == [
-            .came(boot: 7, 1...3), .came(boot: 7, 5...6), .came(boot: 7, 4...4), .came(boot: 8, 5...5),
-        ])
+        #expect(
+            notes.notes == [
+                .came(boot: 7, 1...3), .came(boot: 7, 5...6), .came(boot: 7, 4...4), .came(boot: 8, 5...5),
+            ])
     }
 
     @Test func whatComesInOrderLeavesNoGap() {
         var ledger = SequenceLedger()
         let changes = ledger.take(notes(.came(boot: 1, 1...100)))
         #expect(changes.progress == [1: 100])
-        #expect(changes.newBoots == [1])
-        #expect(ledger.take(notes(.came(boot: 1, 101...101))).newBoots.isEmpty)
+        #expect(ledger.take(notes(.came(boot: 1, 101...101))).progress == [1: 101])
         #expect(changes.gaps.isEmpty)
         #expect(!ledger.hasOpenGaps)
         #expect(ledger.furthest! == (1, 101))
@@ -55,7 +55,8 @@ import Testing
         var ledger = SequenceLedger(progress: [4: 9], hasOpenGaps: false)
         #expect(!ledger.take(notes(.came(boot: 4, 10...12), .came(boot: 5, 1...3))).mayRepeat)
         #expect(ledger.take(notes(.came(boot: 4, 12...14))).mayRepeat)
-        #expect(!ledger.take(notes(.came(boot: 4, 20...20), .lost(boot: 4, 15...16), .ended(boot: 4, at: 21))).mayRepeat)
+        #expect(
+            !ledger.take(notes(.came(boot: 4, 20...20), .lost(boot: 4, 15...16), .ended(boot: 4, at: 21))).mayRepeat)
         // A late one of a gap is new, but the ledger in memory does not know the gaps.
         #expect(ledger.take(notes(.came(boot: 4, 17...17))).mayRepeat)
     }
@@ -104,6 +105,14 @@ import Testing
         #expect(changes.progress.isEmpty)
     }
 
+    @Test func whatWasTheNewestBootIsWrittenWhenItNoLongerIs() {
+        var ledger = SequenceLedger(progress: [4: 9], hasOpenGaps: false)
+        let changes = ledger.take(notes(.came(boot: 5, 1...2)))
+        #expect(changes.earlier == [4: 9])
+        #expect(changes.furthest! == (5, 2))
+        #expect(ledger.take(notes(.came(boot: 5, 3...3))).earlier.isEmpty)
+    }
+
     @Test func anOlderBootThatIsNewToUsIsTaken() {
         var ledger = SequenceLedger(progress: [5: 1], hasOpenGaps: false)
         #expect(ledger.take(notes(.came(boot: 4, 2...2))).gaps == [range(4, 1...1)])
@@ -115,5 +124,12 @@ import Testing
         for boot in 1...20 as ClosedRange<Int64> { _ = ledger.take(notes(.came(boot: boot, 1...1))) }
         #expect(ledger.take(notes(.came(boot: 1, 5...5))).gaps.isEmpty)
         #expect(ledger.take(notes(.came(boot: 20, 3...3))).gaps == [range(20, 2...2)])
+    }
+}
+
+extension SequenceLedger.Changes {
+    /// The highest number of each boot that is to be written.
+    fileprivate var progress: [Int64: Int64] {
+        earlier.merging(furthest.map { [$0.boot: $0.sequence] } ?? [:]) { $1 }
     }
 }

@@ -190,3 +190,25 @@ def test_gaps_are_known_after_a_restart(own_hub: Hub) -> None:
     again.wait_for_committed({"boot": 1, "seq": 4})
     again.wait_for_gaps((1, 2, 3, 0, 0, True))
     again.peer.close()
+
+
+def test_how_far_each_boot_has_come_is_known_after_a_restart(own_hub: Hub) -> None:
+    """Of the newest boot the row of the latest value says it, unless the reading's time was an older one's."""
+    driver = Driver(own_hub, "gaps-boots")
+    driver.read(1, 2, 3)
+    driver.read(1, 2, boot=2, t=TIME + 10)
+    driver.wait_for_committed({"boot": 2, "seq": 2})
+    driver.read(3, boot=2, t=TIME)
+    driver.wait_for_committed({"boot": 2, "seq": 3})
+    own_hub.stop()
+    own_hub.start()
+    again = Driver(own_hub, "gaps-boots")
+    again.wait_for_committed({"boot": 2, "seq": 3})
+    again.read(5)
+    again.wait_for_gaps((1, 4, 4, 1, 0, False))
+    again.read(5, boot=2, t=TIME + 20)
+    again.wait_for_gaps((1, 4, 4, 1, 0, False), (2, 4, 4, 1, 0, False))
+    again.read(4)
+    again.read(4, boot=2)
+    again.wait_for_committed({"boot": 2, "seq": 5})
+    again.peer.close()

@@ -1,4 +1,4 @@
-/// C and C++ that Swift cannot say: simdjson's parser, libcrypto's digests, adjtimex.
+/// C and C++ that Swift cannot say: simdjson's parser, libcrypto's digests, adjtimex, mallopt.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +39,10 @@ ptrdiff_t sh_base64_decode(const uint8_t *text, size_t count, uint8_t *out);
 
 /// 1 where the kernel was told that the time of day is right, as by NTP (adjtimex(2)).
 int sh_is_clock_synchronized(void);
+
+/// All threads take memory from the same heap (glibc's mallopt(3)): otherwise each keeps what it has freed for itself. To be
+/// called before other threads are started.
+void sh_use_one_heap(void);
 
 #ifdef __cplusplus
 }

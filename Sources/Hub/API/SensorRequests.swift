@@ -14,6 +14,8 @@ extension HubCore {
         let reply = Reply(results: try items.map(registerSensor))
         let added = registry.sensors.values.filter { before[$0.name] == nil }
         if !added.isEmpty {
+            publishCatalog()
+            try placeWaiting()
             let names = added.map(\.name.text).sorted().joined(separator: ", ")
             try rebind(Set(added.map(\.type)), because: "registered: \(names.prefix(200))")
         }
@@ -60,8 +62,6 @@ extension HubCore {
             return sensor
         }
         registry.add(sensor)
-        publishCatalog()
-        try placeWaiting()
     }
 
     private func freeName(for type: Identifier) -> Identifier {
@@ -168,7 +168,8 @@ extension HubCore {
         let user = BrokerUser.sensor(sensor.name)
         var reply = Reply([
             "user": .string(user.description),
-            "brokers": .array(configuration.advertised.map { ["host": .string($0.host), "port": .int(Int64($0.port))] }),
+            "brokers": .array(
+                configuration.advertised.map { ["host": .string($0.host), "port": .int(Int64($0.port))] }),
             "data_topic": .string(topics.sensor(sensor.name.text, .data)),
             "example": Self.example(of: type),
         ])
@@ -191,14 +192,16 @@ extension HubCore {
 
     /// A payload that the type accepts.
     private static func example(of type: SensorType) -> JSON {
-        .object(JSONObject(type.fields.map { field in
-            switch field.type {
-            case .string: (field.name, "text")
-            case .int: (field.name, 1)
-            case .float: (field.name, 1.5)
-            case .bool: (field.name, true)
-            }
-        }))
+        .object(
+            JSONObject(
+                type.fields.map { field in
+                    switch field.type {
+                    case .string: (field.name, "text")
+                    case .int: (field.name, 1)
+                    case .float: (field.name, 1.5)
+                    case .bool: (field.name, true)
+                    }
+                }))
     }
 
     // MARK: Status
@@ -222,7 +225,8 @@ extension HubCore {
             """
             UPDATE hub.sensor SET state = $2, state_reason = $3, state_since = now()
             WHERE id = $1 AND (state, state_reason) IS DISTINCT FROM ($2, $3)
-            """, .int(sensor.id), .text(status), .text(String(reason.prefix(1_000)))).affected
+            """, .int(sensor.id), .text(status), .text(String(reason.prefix(1_000)))
+        ).affected
         if changed > 0, !message.isRetained {
             try record("sensor.\(status)", name.text, reason.isEmpty ? [:] : ["reason": .string(reason)])
         }

@@ -11,9 +11,10 @@ struct Committed: Sendable {
     var json: JSON {
         var object: JSONObject = ["boot": .int(boot), "seq": .int(sequence)]
         if !missing.isEmpty {
-            object["missing"] = .array(missing.map {
-                [.int($0.boot), .int($0.sequences.lowerBound), .int($0.sequences.upperBound)]
-            })
+            object["missing"] = .array(
+                missing.map {
+                    [.int($0.boot), .int($0.sequences.lowerBound), .int($0.sequences.upperBound)]
+                })
         }
         return .object(object)
     }
@@ -26,7 +27,7 @@ struct CommittedQueue: Sendable {
     private var urgent: [Identifier] = []
     private var others: [Identifier] = []
 
-    mutating func add(_ sensors: [Identifier: Committed]) {
+    mutating func add(_ sensors: [(Identifier, Committed)]) {
         for (sensor, committed) in sensors {
             let former = waiting.updateValue(committed, forKey: sensor)
             // One that becomes urgent stands in both; where it comes up for the second time, nothing waits any more.

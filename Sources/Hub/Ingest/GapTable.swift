@@ -1,6 +1,6 @@
 import Postgres
 
-/// The ledger of gaps in the database: `hub.progress` and `hub.gap`.
+/// The ledger of gaps in the database: `hub.gap`, and of `hub.progress` what `hub.latest` does not say.
 enum GapTable {
     typealias Range = SequenceLedger.Changes.Range
 
@@ -11,35 +11,27 @@ enum GapTable {
     /// fill the database.
     private static let rowsInBatch = 100
 
-    /// Writes what a batch changes, by sensor. In a transaction of the caller.
-    static func write(_ changes: [Int32: SequenceLedger.Changes], to database: Connection) throws(PostgresError) {
-        let changes = changes.sorted { $0.key < $1.key }
-        var begun = Columns(), progress = Columns(), gaps = Columns(), late = Columns(), lost = Columns()
-        for (sensor, change) in changes {
-            for (boot, sequence) in change.progress.sorted(by: { $0.key < $1.key }) {
-                let range = Range(boot: boot, bounds: sequence...sequence)
-                if change.newBoots.contains(boot) { begun.append(sensor, range) } else { progress.append(sensor, range) }
-            }
+    /// Writes what a batch changes, of each sensor. In a transaction of the caller.
+    static func write(
+        _ changes: [(sensor: Int32, changes: SequenceLedger.Changes)], to database: Connection
+    ) throws(PostgresError) {
+        var progress = Columns(), gaps = Columns(), late = Columns(), lost = Columns()
+        // In the order of the key, so that two writers never wait for each other in a circle.
+        for (sensor, change) in changes.sorted(by: { $0.sensor < $1.sensor }) {
+            let reached =
+                change.earlier.sorted { $0.key < $1.key } + (change.furthest.map { [($0.boot, $0.sequence)] } ?? [])
+            for (boot, sequence) in reached { progress.append(sensor, Range(boot: boot, bounds: sequence...sequence)) }
             for range in change.gaps { gaps.append(sensor, range, group: change.gaps.count > rowsInBatch ? 0 : nil) }
             for range in change.late { late.append(sensor, range) }
             for range in change.lost { lost.append(sensor, range) }
         }
-        if begun.count > 0 {
+        if progress.count > 0 {
             try database.queryPrepared(
                 """
                 INSERT INTO hub.progress AS p (sensor_id, boot, seq)
                 SELECT s, b, l FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int4[]) AS u (s, b, f, l, g)
                 WHERE EXISTS (SELECT FROM hub.sensor WHERE id = s AND removed_at IS NULL)
                 ON CONFLICT (sensor_id, boot) DO UPDATE SET seq = EXCLUDED.seq WHERE EXCLUDED.seq > p.seq
-                """, begun.parameters)
-        }
-        // An update is cheaper than an insert that becomes one.
-        if progress.count > 0 {
-            try database.queryPrepared(
-                """
-                UPDATE hub.progress SET seq = l
-                FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int4[]) AS u (s, b, f, l, g)
-                WHERE sensor_id = s AND boot = b AND l > seq
                 """, progress.parameters)
         }
         if gaps.count > 0 {

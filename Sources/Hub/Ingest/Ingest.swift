@@ -10,7 +10,7 @@ import Synchronization
 /// sends everything again; when the database is gone nothing is read, and the broker queues.
 final class Ingest: Sendable {
     /// A batch is committed when it has this many messages or payload bytes, or when nothing more is waiting.
-    private static let maximumMessages = 5_000
+    private static let maximumMessages = 15_000
     private static let maximumBytes = 4 << 20
     /// After a commit readings are gathered for twice as long as it took, within these bounds, so that many share the next
     /// one. The first reading after a pause waits for nothing.
@@ -150,7 +150,8 @@ final class Ingest: Sendable {
                 ClientConfiguration(
                     address: configuration.broker,
                     // Whoever knows the id could connect with it and have the broker throw the session away, queue and all.
-                    clientID: "ingest.\(configuration.hub).\(sha256(Array(configuration.brokerPassword.utf8)).prefix(16))",
+                    clientID:
+                        "ingest.\(configuration.hub).\(sha256(Array(configuration.brokerPassword.utf8)).prefix(16))",
                     user: BrokerUser.hub(configuration.hub).description, password: configuration.brokerPassword,
                     sessionExpirySeconds: 7 * 86_400, receiveMaximum: 20_000),
                 filters: [topics.sensor("+", .data)])
@@ -160,7 +161,7 @@ final class Ingest: Sendable {
             /// Readings are listened to.
             case started(isNewSubscription: Bool)
             case committing
-            case committed([Identifier: Committed])
+            case committed([(Identifier, Committed)])
         }
 
         /// Works until something fails.
@@ -226,7 +227,9 @@ final class Ingest: Sendable {
             var disk = statvfs()
             guard statvfs(reserve.folder, &disk) == 0 else { return }
             let free = UInt64(disk.f_bavail) * UInt64(disk.f_frsize)
-            if free < reserve.bytes { throw DiskReserveError(folder: reserve.folder, free: free, reserve: reserve.bytes) }
+            if free < reserve.bytes {
+                throw DiskReserveError(folder: reserve.folder, free: free, reserve: reserve.bytes)
+            }
         }
 
         /// Takes up dead letters that a person wants to be tried again.
@@ -247,31 +250,32 @@ final class Ingest: Sendable {
         }
 
         /// Stores the batch. What is held in memory changes only when the database has it.
-        private func commit() throws -> [Identifier: Committed] {
-            var changes: [Int32: SequenceLedger.Changes] = [:]
-            var ledgers: [Int32: SequenceLedger] = [:]
-            var mayRepeat = false
-            for part in batch.sensors where !part.notes.isEmpty {
-                let sensor = part.entry.sensorID
-                var ledger = self.ledgers[sensor] ?? SequenceLedger()
-                let change = ledger.take(part.notes)
-                if !change.isEmpty { changes[sensor] = change }
-                if change.mayRepeat { mayRepeat = true }
-                ledgers[sensor] = ledger
-            }
-            let open = ledgers.filter { $0.value.hasOpenGaps }.keys.sorted()
-            let missing = try store.store(batch, changes, openGaps: open, mayRepeat: mayRepeat)
-            var result: [Identifier: Committed] = [:]
+        private func commit() throws -> [(Identifier, Committed)] {
+            var changes: [SequenceLedger.Changes] = []
+            var ledgers: [SequenceLedger] = []
             for part in batch.sensors {
+                var ledger = self.ledgers[part.entry.sensorID] ?? SequenceLedger()
+                changes.append(ledger.take(part.notes))
+                ledgers.append(ledger)
+            }
+            let open = batch.sensors.indices.filter { ledgers[$0].hasOpenGaps }.map { batch.sensors[$0].entry.sensorID }
+            let missing = try store.store(
+                batch, changes, openGaps: open.sorted(), mayRepeat: changes.contains { $0.mayRepeat })
+            var result: [(Identifier, Committed)] = []
+            for (index, part) in batch.sensors.enumerated() {
                 let sensor = part.entry.sensorID
                 if !part.corrections.isEmpty { corrections[sensor, default: []] += part.corrections }
-                guard let ledger = ledgers[sensor] else { continue }
-                self.ledgers[sensor] = ledger
-                self.ledgers[sensor]?.hasOpenGaps = missing[sensor] != nil
-                guard let furthest = ledger.furthest else { continue }
-                result[part.entry.sensor] = Committed(
-                    boot: furthest.boot, sequence: furthest.sequence,
-                    missing: (missing[sensor] ?? []).map { ($0.boot, $0.bounds) })
+                guard !part.notes.isEmpty else { continue }
+                ledgers[index].hasOpenGaps = missing[sensor] != nil
+                self.ledgers[sensor] = ledgers[index]
+                guard let furthest = ledgers[index].furthest else { continue }
+                result.append(
+                    (
+                        part.entry.sensor,
+                        Committed(
+                            boot: furthest.boot, sequence: furthest.sequence,
+                            missing: (missing[sensor] ?? []).map { ($0.boot, $0.bounds) })
+                    ))
             }
             batch = IngestBatch()
             return result
@@ -299,9 +303,11 @@ final class Ingest: Sendable {
 
         private func take(_ payload: UnsafeRawBufferPointer, from entry: IngestCatalog.Entry, receivedAt: Int64) {
             batch.add(
-                payload, from: entry, topics: topics, receivedAt: receivedAt, parser: parser, nextSequence: &nextSequence
+                payload, from: entry, topics: topics, receivedAt: receivedAt, parser: parser,
+                nextSequence: &nextSequence
             ) { key in
-                corrections[entry.sensorID]?.first { $0.boot == key.boot && $0.sequences.contains(key.sequence) }?.offset
+                corrections[entry.sensorID]?.first { $0.boot == key.boot && $0.sequences.contains(key.sequence) }?
+                    .offset
             }
         }
 

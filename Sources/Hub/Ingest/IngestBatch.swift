@@ -94,7 +94,8 @@ struct IngestBatch {
                 // It has come, though it cannot be stored: nobody is to send it again.
                 if let key { sensors[sensor].notes.came(boot: key.boot, key.sequence) }
                 addDeadLetter(
-                    text ?? Array(payload), topic: topics.sensor(entry.sensor.text, .data), fault, receivedAt: receivedAt)
+                    text ?? Array(payload), topic: topics.sensor(entry.sensor.text, .data), fault,
+                    receivedAt: receivedAt)
             case .note(let note):
                 sensors[sensor].notes.add(note)
             case .clock(let correction):
@@ -147,7 +148,9 @@ struct IngestBatch {
 
     /// Takes the readings of a type out, whose rows the database does not take: their messages become dead letters.
     mutating func refuse(_ refused: ReadingColumns, reason: String, topics: Topics, receivedAt: Int64) {
-        guard let index = columnIndexes[ColumnsKey(type: ObjectIdentifier(refused.type), clock: refused.clock)] else { return }
+        guard let index = columnIndexes[ColumnsKey(type: ObjectIdentifier(refused.type), clock: refused.clock)] else {
+            return
+        }
         columns[index] = ReadingColumns(refused.type, clock: refused.clock)
         readings -= refused.count
         for message in Set(refused.origins).sorted() {

@@ -59,7 +59,9 @@ final class IngestType: Sendable {
     func position(of name: UnsafeBufferPointer<UInt8>, expected: Int) -> Int? {
         func matches(_ position: Int) -> Bool {
             names[position].count == name.count
-                && names[position].withUnsafeBufferPointer { memcmp($0.baseAddress!, name.baseAddress!, name.count) == 0 }
+                && names[position].withUnsafeBufferPointer {
+                    memcmp($0.baseAddress!, name.baseAddress!, name.count) == 0
+                }
         }
         if expected < names.count, matches(expected) { return expected }
         return names.indices.first(where: matches)

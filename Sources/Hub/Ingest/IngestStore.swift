@@ -23,11 +23,12 @@ final class IngestStore {
     /// What is known of each sensor's numbers.
     func ledgers() throws(PostgresError) -> [Int32: SequenceLedger] {
         var progress: [Int32: [Int64: Int64]] = [:]
-        for row in try database.query("SELECT sensor_id, boot, seq FROM hub.progress") {
+        for row in try database.query("SELECT sensor_id, boot, seq FROM hub.reached") {
             progress[Int32(row.int("sensor_id")), default: [:]][row.int("boot")] = row.int("seq")
         }
-        let open = Set(try database.query("SELECT DISTINCT sensor_id FROM hub.gap WHERE closed_at IS NULL")
-            .map { Int32($0.int("sensor_id")) })
+        let open = Set(
+            try database.query("SELECT DISTINCT sensor_id FROM hub.gap WHERE closed_at IS NULL")
+                .map { Int32($0.int("sensor_id")) })
         var ledgers: [Int32: SequenceLedger] = [:]
         for (sensor, progress) in progress {
             ledgers[sensor] = SequenceLedger(progress: progress, hasOpenGaps: open.contains(sensor))
@@ -38,10 +39,13 @@ final class IngestStore {
     /// All known clock corrections.
     func corrections() throws(PostgresError) -> [Int32: [ClockCorrection]] {
         var corrections: [Int32: [ClockCorrection]] = [:]
-        let rows = try database.query("SELECT sensor_id, boot, first_seq, last_seq, offset_us FROM hub.clock_correction")
+        let rows = try database.query(
+            "SELECT sensor_id, boot, first_seq, last_seq, offset_us FROM hub.clock_correction")
         for row in rows {
-            corrections[Int32(row.int("sensor_id")), default: []].append(ClockCorrection(
-                boot: row.int("boot"), sequences: row.int("first_seq")...row.int("last_seq"), offset: row.int("offset_us")))
+            corrections[Int32(row.int("sensor_id")), default: []].append(
+                ClockCorrection(
+                    boot: row.int("boot"), sequences: row.int("first_seq")...row.int("last_seq"),
+                    offset: row.int("offset_us")))
         }
         return corrections
     }
@@ -56,9 +60,12 @@ final class IngestStore {
             FROM hub.dead_letter WHERE id = ANY ($1::int8[]) ORDER BY id
             """, .array(array)
         ).map { row in
-            (row.int("id"), IngestBatch.DeadLetter(
-                receivedAt: row.int("t"), topic: row.text("topic"), fault: ReadingFault(field: "", reason: ""),
-                payload: row.bytes("payload")))
+            (
+                row.int("id"),
+                IngestBatch.DeadLetter(
+                    receivedAt: row.int("t"), topic: row.text("topic"), fault: ReadingFault(field: "", reason: ""),
+                    payload: row.bytes("payload"))
+            )
         }
     }
 
@@ -68,12 +75,12 @@ final class IngestStore {
     /// hold up the others: its messages become dead letters.
     ///
     /// - Parameters:
-    ///   - changes: what the batch means for the ledger, by sensor.
+    ///   - changes: what the batch means for the ledger, for each of its sensors.
     ///   - mayRepeat: false where all its readings are expected to be new.
     /// - Returns: what is still missing of the sensors that have open gaps, lowest first.
     /// - Throws: `PostgresError` when the database is gone or cannot write: nothing is stored then.
     func store(
-        _ batch: IngestBatch, _ changes: [Int32: SequenceLedger.Changes], openGaps: [Int32], mayRepeat: Bool
+        _ batch: IngestBatch, _ changes: [SequenceLedger.Changes], openGaps: [Int32], mayRepeat: Bool
     ) throws -> [Int32: [SequenceLedger.Changes.Range]] {
         do {
             return try write(batch, changes, openGaps, leavingRepeats: mayRepeat)
@@ -86,7 +93,7 @@ final class IngestStore {
     }
 
     private func write(
-        _ batch: IngestBatch, _ changes: [Int32: SequenceLedger.Changes], _ openGaps: [Int32], leavingRepeats: Bool
+        _ batch: IngestBatch, _ changes: [SequenceLedger.Changes], _ openGaps: [Int32], leavingRepeats: Bool
     ) throws -> [Int32: [SequenceLedger.Changes.Range]] {
         try database.transaction {
             var stored: [(columns: ReadingColumns, rows: Int64)] = []
@@ -97,11 +104,11 @@ final class IngestStore {
                 if rows > 0 { stored.append((columns, Int64(rows))) }
             }
             try count(stored)
-            try writeLatest(batch)
+            let late = try writeLatest(batch)
             for part in batch.sensors {
                 for correction in part.corrections { try write(correction, of: part.entry) }
             }
-            try GapTable.write(changes, to: database)
+            try GapTable.write(progress(changes, of: batch, late: late), to: database)
             try writeDeadLetters(batch)
             return openGaps.isEmpty ? [:] : try GapTable.missing(of: openGaps, in: database)
         }
@@ -158,32 +165,69 @@ final class IngestStore {
     /// Ends a transaction that was only a try.
     private struct Probe: Error {}
 
-    private func writeLatest(_ batch: IngestBatch) throws {
+    /// What of `changes` is to be written: where the newest reading of a sensor is also the furthest of its newest boot,
+    /// which is nearly always so, its row in `hub.latest` says how far the sensor has come.
+    private func progress(
+        _ changes: [SequenceLedger.Changes], of batch: IngestBatch, late: Set<Int32>
+    ) -> [(sensor: Int32, changes: SequenceLedger.Changes)] {
+        var rest: [(sensor: Int32, changes: SequenceLedger.Changes)] = []
+        for index in changes.indices {
+            var change = changes[index]
+            let part = batch.sensors[index], sensor = part.entry.sensorID
+            if let furthest = change.furthest, let latest = part.latest?.key,
+                furthest == (latest.boot, latest.sequence),
+                !late.contains(sensor)
+            {
+                change.furthest = nil
+            }
+            if !change.isEmpty { rest.append((sensor, change)) }
+        }
+        return rest
+    }
+
+    /// Writes the newest readings.
+    ///
+    /// - Returns: the sensors whose newest reading in the batch is not their latest, because it came late.
+    private func writeLatest(_ batch: IngestBatch) throws -> Set<Int32> {
         var sensors = BinaryArray(.int4), times = BinaryArray(.timestamptz), received = BinaryArray(.timestamptz)
         var boots = BinaryArray(.int8), sequences = BinaryArray(.int8), values = BinaryArray(.text)
         // In the order of the key, so that two writers never wait for each other in a circle.
-        for part in batch.sensors.sorted(by: { $0.entry.sensorID < $1.entry.sensorID }) {
-            guard let latest = part.latest else { continue }
-            sensors.append(part.entry.sensorID)
+        let order = batch.sensors.enumerated().map { (id: $1.entry.sensorID, index: $0) }.sorted { $0.id < $1.id }
+        for (id, index) in order {
+            guard let latest = batch.sensors[index].latest else { continue }
+            sensors.append(id)
             times.append(latest.key.time - ReadingColumns.postgresEpoch)
             received.append(latest.receivedAt - ReadingColumns.postgresEpoch)
             boots.append(latest.key.boot)
             sequences.append(latest.key.sequence)
             values.append(batch.value(of: latest, parser: parser))
         }
-        guard sensors.count > 0 else { return }
+        guard sensors.count > 0 else { return [] }
+        let parameters = [sensors, times, received, boots, sequences, values].map { Parameter.array($0) }
+        let rows = "unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $4::int8[], $5::int8[], $6::text[])"
+        // An update is cheaper than an insert that becomes one, and nearly always all there is to do.
+        let updated = try database.queryPrepared(
+            """
+            UPDATE hub.latest AS l SET event_time = t, received_at = r, boot = b, seq = q, value = v::jsonb
+            FROM \(rows) AS u (s, t, r, b, q, v)
+            WHERE sensor_id = s AND (t, b, q) > (l.event_time, l.boot, l.seq)
+            """, parameters
+        ).affected
+        if updated == sensors.count { return [] }
         try database.queryPrepared(
             """
             INSERT INTO hub.latest AS l (sensor_id, event_time, received_at, boot, seq, value)
-            SELECT s, t, r, b, q, v::jsonb
-            FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $4::int8[], $5::int8[], $6::text[])
-                AS u (s, t, r, b, q, v)
-            WHERE EXISTS (SELECT FROM hub.sensor WHERE id = s AND removed_at IS NULL)
-            ON CONFLICT (sensor_id) DO UPDATE SET event_time = EXCLUDED.event_time, received_at = EXCLUDED.received_at,
-                boot = EXCLUDED.boot, seq = EXCLUDED.seq, value = EXCLUDED.value
-            WHERE (EXCLUDED.event_time, EXCLUDED.boot, EXCLUDED.seq) > (l.event_time, l.boot, l.seq)
-            """,
-            .array(sensors), .array(times), .array(received), .array(boots), .array(sequences), .array(values))
+            SELECT s, t, r, b, q, v::jsonb FROM \(rows) AS u (s, t, r, b, q, v)
+            WHERE NOT EXISTS (SELECT FROM hub.latest WHERE sensor_id = s)
+                AND EXISTS (SELECT FROM hub.sensor WHERE id = s AND removed_at IS NULL)
+            ON CONFLICT (sensor_id) DO NOTHING
+            """, parameters)
+        let late = try database.queryPrepared(
+            """
+            SELECT s FROM \(rows) AS u (s, t, r, b, q, v) LEFT JOIN hub.latest AS l ON l.sensor_id = s
+            WHERE (l.boot, l.seq) IS DISTINCT FROM (b, q)
+            """, parameters)
+        return Set(late.map { Int32($0.int("s")) })
     }
 
     /// Moves readings that were stamped with a wrong clock to their right time, and remembers the offset for repeats.

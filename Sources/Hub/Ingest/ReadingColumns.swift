@@ -74,8 +74,8 @@ struct ReadingColumns {
 
     /// Stores all rows at once.
     ///
-    /// - Parameter leavingRepeats: what is there already is left as it is. It takes half as long again, so it is for batches
-    ///   that may hold repeats; without it a repeat is an error.
+    /// - Parameter leavingRepeats: what is there already is left as it is. It takes longer, so it is for batches that may hold
+    ///   repeats; without it a repeat is an error.
     func insertStatement(leavingRepeats: Bool) -> String {
         let columns = ["instance_id", "event_time", "boot", "seq", "received_at"] + type.fields.map(\.name) + ["clock"]
         let casts = ["int4", "timestamptz", "int8", "int8", "timestamptz"] + type.fields.map(\.type.columnType)

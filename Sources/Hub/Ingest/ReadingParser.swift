@@ -68,7 +68,8 @@ final class ReadingParser {
                 }
                 if count > Self.maximumReadings {
                     throw ReadingFault(
-                        field: "", reason: "\(count) readings in one message, of which \(Self.maximumReadings) were taken")
+                        field: "",
+                        reason: "\(count) readings in one message, of which \(Self.maximumReadings) were taken")
                 }
             }
         } catch let fault as ReadingFault {
@@ -140,7 +141,8 @@ final class ReadingParser {
     private func key(_ envelope: Envelope) throws -> ReadingKey {
         let isAlone = !envelope.hasOther && envelope.lost == nil && envelope.end == nil && envelope.clock == nil
         guard isAlone, envelope.offset == nil else {
-            throw ReadingFault(field: "", reason: "a reading has 't', 'boot', 'seq' and 'v', perhaps 'u', and no other key")
+            throw ReadingFault(
+                field: "", reason: "a reading has 't', 'boot', 'seq' and 'v', perhaps 'u', and no other key")
         }
         return ReadingKey(
             time: try int(envelope.time, "t", Self.times), boot: try int(envelope.boot, "boot", Self.numbers),
@@ -152,18 +154,21 @@ final class ReadingParser {
     private func note(_ envelope: Envelope) throws -> ParsedItem? {
         guard !envelope.hasOther, let boot = envelope.boot, boot.kind == .int else { return nil }
         if let lost = envelope.lost, lost.kind == .array, envelope.members == 2 {
-            return .note(.lost(
-                boot: try int(boot, "boot", Self.numbers), try range(lost, "lost")))
+            return .note(
+                .lost(
+                    boot: try int(boot, "boot", Self.numbers), try range(lost, "lost")))
         }
         if let end = envelope.end, envelope.members == 2 {
-            return .note(.ended(
-                boot: try int(boot, "boot", Self.numbers), at: try int(end, "end", Self.numbers)))
+            return .note(
+                .ended(
+                    boot: try int(boot, "boot", Self.numbers), at: try int(end, "end", Self.numbers)))
         }
         if let clock = envelope.clock, clock.kind == .array, let offset = envelope.offset, envelope.members == 3 {
             let limit = Self.times.upperBound
-            return .clock(ClockCorrection(
-                boot: try int(boot, "boot", Self.numbers), sequences: try range(clock, "clock"),
-                offset: try int(offset, "offset", -limit...limit)))
+            return .clock(
+                ClockCorrection(
+                    boot: try int(boot, "boot", Self.numbers), sequences: try range(clock, "clock"),
+                    offset: try int(offset, "offset", -limit...limit)))
         }
         return nil
     }
@@ -182,7 +187,9 @@ final class ReadingParser {
 
     private func int(_ value: JSONTape?, _ name: String, _ range: ClosedRange<Int64>) throws -> Int64 {
         guard let value else { throw ReadingFault(field: name, reason: "is missing") }
-        guard value.kind == .int else { throw ReadingFault(field: name, reason: "expected a whole number, found \(value.kind.name)") }
+        guard value.kind == .int else {
+            throw ReadingFault(field: name, reason: "expected a whole number, found \(value.kind.name)")
+        }
         guard range.contains(value.int) else { throw ReadingFault(field: name, reason: "\(value.int) is out of range") }
         return value.int
     }

@@ -49,10 +49,10 @@ struct SequenceLedger {
             let bounds: ClosedRange<Int64>
         }
 
-        /// The highest number of a boot.
-        var progress: [Int64: Int64] = [:]
-        /// Those of these boots that nothing was known of.
-        var newBoots: Set<Int64> = []
+        /// The newest boot and its highest number, where that has risen.
+        var furthest: (boot: Int64, sequence: Int64)?
+        /// The highest number of other boots that have risen, and of the one that was the newest until now.
+        var earlier: [Int64: Int64] = [:]
         /// Numbers that were left out.
         var gaps: [Range] = []
         /// Numbers that come after higher ones: repeats, or late ones that fill gaps.
@@ -62,14 +62,16 @@ struct SequenceLedger {
         /// Something came that may be in the database already.
         var mayRepeat = false
 
-        var isEmpty: Bool { progress.isEmpty && gaps.isEmpty && late.isEmpty && lost.isEmpty }
+        var isEmpty: Bool { furthest == nil && earlier.isEmpty && gaps.isEmpty && late.isEmpty && lost.isEmpty }
     }
 
     /// How many boots of a sensor are remembered.
     private static let keptBoots = 8
 
-    /// The highest number of each boot.
-    private var highest: [Int64: Int64] = [:]
+    /// The newest boot and its highest number; nil before the first reading.
+    private(set) var furthest: (boot: Int64, sequence: Int64)?
+    /// The highest number of each older boot.
+    private var earlier: [Int64: Int64] = [:]
     /// True while the database has gaps of this sensor that are not closed.
     var hasOpenGaps = false
 
@@ -77,13 +79,9 @@ struct SequenceLedger {
 
     /// - Parameter progress: the highest number of each boot, as the database has it.
     init(progress: [Int64: Int64], hasOpenGaps: Bool) {
-        highest = progress
+        furthest = progress.max { $0.key < $1.key }.map { ($0.key, $0.value) }
+        earlier = progress.filter { $0.key != furthest?.boot }
         self.hasOpenGaps = hasOpenGaps
-    }
-
-    /// The newest boot and its highest number; nil before the first reading.
-    var furthest: (boot: Int64, sequence: Int64)? {
-        highest.max { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
     /// Takes what a batch says.
@@ -95,12 +93,12 @@ struct SequenceLedger {
                 advance(boot, to: range, &changes, late: true)
             case .lost(let boot, let range):
                 // What was never noticed as missing is a gap now, which is then closed as lost.
-                if let known = highest[boot] ?? unknownBoot(boot), range.upperBound > known {
+                if let known = highest(of: boot), range.upperBound > known {
                     advance(boot, to: range.upperBound + 1...range.upperBound + 1, &changes, late: false)
                 }
                 changes.lost.append(.init(boot: boot, bounds: range))
             case .ended(let boot, let last):
-                if let known = highest[boot] ?? unknownBoot(boot), last > known {
+                if let known = highest(of: boot), last > known {
                     advance(boot, to: last + 1...last + 1, &changes, late: false)
                 }
             }
@@ -110,16 +108,34 @@ struct SequenceLedger {
         return changes
     }
 
-    /// 0 for a boot that is newer than all others: it begins at 1. Nil for one so old that it is forgotten.
-    private func unknownBoot(_ boot: Int64) -> Int64? {
-        highest.keys.allSatisfy { $0 < boot } || highest.count < Self.keptBoots ? 0 : nil
+    /// The highest number of a boot that is known; 0 for one that is new: it begins at 1. Nil for one so old that it is
+    /// forgotten.
+    private func highest(of boot: Int64) -> Int64? {
+        guard let furthest, boot <= furthest.boot else { return 0 }
+        if boot == furthest.boot { return furthest.sequence }
+        return earlier[boot] ?? (earlier.count + 1 < Self.keptBoots ? 0 : nil)
+    }
+
+    private mutating func setHighest(of boot: Int64, to sequence: Int64, _ changes: inout Changes) {
+        if let furthest, boot < furthest.boot {
+            earlier[boot] = sequence
+            changes.earlier[boot] = sequence
+        } else {
+            if let former = furthest, boot > former.boot {
+                earlier[former.boot] = former.sequence
+                changes.earlier[former.boot] = former.sequence
+            }
+            furthest = (boot, sequence)
+            changes.furthest = furthest
+        }
+        if earlier.count + 1 > Self.keptBoots, let oldest = earlier.keys.min() { earlier[oldest] = nil }
     }
 
     /// - Parameter late: false where `range` is one past what is known to be left out, and has not come itself.
     private mutating func advance(
         _ boot: Int64, to range: ClosedRange<Int64>, _ changes: inout Changes, late: Bool
     ) {
-        guard let known = highest[boot] ?? unknownBoot(boot) else {
+        guard let known = highest(of: boot) else {
             changes.mayRepeat = true
             changes.late.append(.init(boot: boot, bounds: range))
             return
@@ -132,9 +148,6 @@ struct SequenceLedger {
             changes.late.append(.init(boot: boot, bounds: range.lowerBound...min(range.upperBound, known)))
         }
         let reached = late ? range.upperBound : range.lowerBound - 1
-        guard reached > known else { return }
-        if highest.updateValue(reached, forKey: boot) == nil { changes.newBoots.insert(boot) }
-        changes.progress[boot] = reached
-        if highest.count > Self.keptBoots, let oldest = highest.keys.min() { highest[oldest] = nil }
+        if reached > known { setHighest(of: boot, to: reached, &changes) }
     }
 }

@@ -45,7 +45,8 @@ extension HubCore {
         for instance in instances.values { if let node = instance.node { load[node]? += 1 } }
         func leastLoaded() -> Identifier { load.min { ($0.value, $0.key.text) < ($1.value, $1.key.text) }!.key }
 
-        for sensor in registry.sensors.values.sorted(by: { $0.id < $1.id }) where sensor.driver != nil && sensor.node == nil {
+        let waiting = registry.sensors.values.filter { $0.driver != nil && $0.node == nil }
+        for sensor in waiting.sorted(by: { $0.id < $1.id }) {
             guard let node = sensor.wantedNode ?? leastLoaded() as Identifier?, onlineNodes.contains(node) else { continue }
             try database.query("UPDATE hub.sensor SET node = $2 WHERE id = $1", .int(sensor.id), .text(node.text))
             registry.place(sensor.name, on: node)
