@@ -57,7 +57,8 @@ hardware-test: unit-tests $(venv)/ready ## test drivers with real GPIO and I2C d
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug SENSORHUB_LAB=$(abspath $(BUILD))/hardware-lab \
 		PYTHON=$(abspath $(venv))/bin/python Tests/HardwareLab/run -q $(LAB)
 
-hardware-bench: build $(venv)/ready ## measure drivers with the lab's devices, against gpiomon and mqtt-io
+hardware-bench: $(venv)/ready ## measure drivers with the lab's devices, against gpiomon and mqtt-io
+	$(release) --product sensor-driver
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release SENSORHUB_LAB=$(abspath $(BUILD))/hardware-lab \
 		PYTHON=$(abspath $(venv))/bin/python Tests/HardwareLab/run --bench $(LAB)
 

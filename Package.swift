@@ -78,7 +78,7 @@ let package = Package(
         .target(name: "SensorKit", dependencies: ["Files", "CShims", "HubModel", "MQTT", "SimdJSON"]),
         .target(name: "CHardware", linkerSettings: [.linkedLibrary("gpiod")]),
         .target(name: "LinuxHardware", dependencies: ["CHardware", "Files", "SensorKit", "SimdJSON"]),
-        .target(name: "DriverProgram", dependencies: ["LinuxHardware", "SensorKit"]),
+        .target(name: "DriverProgram", dependencies: ["CShims", "LinuxHardware", "SensorKit"]),
         .target(name: "PlatformLib", dependencies: ["HubModel", "MQTT"]),
         .target(
             name: "Drivers", dependencies: ["SensorKit"], path: "Drivers", exclude: driverDocuments + driverTests),
@@ -138,8 +138,11 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["Files", "MQTT"], path: "Tests/TestSupport"),
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
         .target(name: "HardwareSupport", dependencies: ["MQTT", "SensorKit"], path: "Tests/HardwareSupport"),
-        .testTarget(name: "LinuxHardwareTests", dependencies: ["HardwareSupport", "LinuxHardware", "SensorKit"]),
-        .testTarget(name: "PlatformLibTests", dependencies: ["HubModel", "MQTT", "PlatformLib", "SimdJSON", "TestSupport"]),
+        .testTarget(
+            name: "LinuxHardwareTests",
+            dependencies: ["CHardware", "HardwareSupport", "LinuxHardware", "SensorKit", "TestSupport"]),
+        .testTarget(
+            name: "PlatformLibTests", dependencies: ["HubModel", "MQTT", "PlatformLib", "SimdJSON", "TestSupport"]),
         .testTarget(name: "HubModelTests", dependencies: ["HubModel", "SimdJSON"]),
         .testTarget(name: "HubTests", dependencies: ["Hub", "HubModel", "SimdJSON"]),
         .testTarget(name: "SimdJSONTests", dependencies: ["SimdJSON"]),

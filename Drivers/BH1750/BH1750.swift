@@ -13,6 +13,8 @@ public struct BH1750Driver: Driver {
     ]
     /// With the pin ADDR low, and high.
     public static let i2cAddresses: [UInt8] = [0x23, 0x5C]
+    /// Each byte is an instruction.
+    public static let i2cIdentity = I2CIdentity.disturbedByBytes
 
     private let chip: I2CDevice
     private var resolution: BH1750Resolution
@@ -26,7 +28,7 @@ public struct BH1750Driver: Driver {
         context.warnOfSimilarAttributes(to: I2CDevice.attributes + ["resolution", "measurement_time"])
         chip = try I2CDevice(context, addresses: Self.i2cAddresses)
         let attributes = context.attributes
-        resolution = try attributes.optional("resolution").map(BH1750Resolution.init) ?? .high
+        resolution = try attributes.optional("resolution")?.choice() ?? .high
         measurementTime = try attributes.optional("measurement_time").map(BH1750MeasurementTime.init) ?? .typical
     }
 
@@ -65,14 +67,10 @@ public struct BH1750Driver: Driver {
     }
 
     public mutating func control(_ call: ControlCall) throws(ControlError) {
-        do throws(ValidationError) {
-            let parameters = DocumentReader(.object(call.parameters))
-            switch call.function {
-            case "set_resolution": resolution = try BH1750Resolution(try parameters.required("resolution"))
-            default: measurementTime = try BH1750MeasurementTime(try parameters.required("measurement_time"))
-            }
-        } catch {
-            throw .refused(error.description)
+        switch call.function {
+        case "set_resolution":
+            resolution = try call.parameter("resolution") { (reader) throws(ValidationError) in try reader.choice() }
+        default: measurementTime = try call.parameter("measurement_time", BH1750MeasurementTime.init)
         }
     }
 }

@@ -16,16 +16,6 @@ enum BH1750Resolution: String, CaseIterable {
     /// 4 lux, but seven times as fast.
     case low
 
-    init(_ reader: DocumentReader) throws(ValidationError) {
-        let word = try reader.string()
-        guard let resolution = Self(rawValue: word) else {
-            let words = Self.allCases.map(\.rawValue)
-            throw reader.error(
-                "'\(word.prefix(80))' is none of \(words.joined(separator: ", "))\(didYouMean(word, among: words))")
-        }
-        self = resolution
-    }
-
     /// "One Time … Mode".
     var command: UInt8 {
         switch self {

@@ -18,6 +18,7 @@ public struct BME280Driver: Driver {
     ]
     /// With the pin SDO low, and high.
     public static let i2cAddresses: [UInt8] = [0x76, 0x77]
+    public static let i2cIdentity = I2CIdentity.register(BME280Register.id) { BME280Kind(id: $0) != nil }
 
     /// Data sheet, "Parameter Specification", operating ranges.
     private static let temperatureRange = PhysicalRange("temperature", -40...85, "°C")

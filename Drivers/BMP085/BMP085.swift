@@ -14,6 +14,7 @@ public struct BMP085Driver: Driver {
         ControlFunction(name: "set_oversampling", parameters: [Field(name: "oversampling", type: .int)])
     ]
     public static let i2cAddresses: [UInt8] = [0x77]
+    public static let i2cIdentity = I2CIdentity.register(BMP085Register.id) { $0 == BMP085Register.expectedID }
 
     /// Data sheet, "Electrical characteristics", operating temperature and pressure range.
     private static let temperatureRange = PhysicalRange("temperature", -40...85, "°C")

@@ -15,6 +15,13 @@ public struct DHT22Driver: Driver {
     /// Answer and bits take 5 ms.
     private static let patience = Duration.milliseconds(20)
 
+    /// The kernel's driver of this name is for the DHT22 too, and its devices have the name, or it before their number.
+    public static func sensors(of devices: KernelDevices) -> [KernelSensor] {
+        devices.all(.iio).filter { $0.name.hasPrefix("dht11") }.map { device in
+            KernelSensor(device, attributes: ["device": .string(devices.reference(to: device))])
+        }
+    }
+
     private enum Source {
         case kernel(String)
         case line(LineReference)
@@ -51,7 +58,7 @@ public struct DHT22Driver: Driver {
         do throws(SensorFault) {
             let frame =
                 switch source {
-                case .kernel(let name): try read(try hardware.kernelDevices.findIIO(name))
+                case .kernel(let name): try read(try hardware.kernelDevices.find(name, in: .iio))
                 case .line(let line): try DHT22Frame(fallingEdges: try ask(line))
                 }
             attempts.succeeded()

@@ -16,6 +16,12 @@ public struct DS18B20Driver: Driver {
     /// How far from 85 °C the last value may be for the next one to be believed that is just that.
     private static let plausibleStep = 10.0
 
+    public static func sensors(of devices: KernelDevices) -> [KernelSensor] {
+        devices.all(.oneWire).filter(isOurs).map { KernelSensor($0, attributes: ["device": .string($0.entry)]) }
+    }
+
+    private static func isOurs(_ device: KernelDevice) -> Bool { families.contains(String(device.entry.prefix(2))) }
+
     private let device: String?
     private let devices: KernelDevices
     private var resolution: Int?
@@ -75,7 +81,7 @@ public struct DS18B20Driver: Driver {
 
     private func find() throws(SensorFault) -> KernelDevice {
         if let device { return try devices.find(device, in: .oneWire) }
-        let chips = devices.all(.oneWire).filter { Self.families.contains(String($0.entry.prefix(2))) }
+        let chips = devices.all(.oneWire).filter(Self.isOurs)
         if chips.count == 1 { return chips[0] }
         if chips.isEmpty {
             throw SensorFault("there is no DS18B20 at a 1-wire bus; are the bus and the kernel's modules there?")

@@ -1,7 +1,7 @@
 import SensorKit
 
 /// Microchip's MCP23017, sixteen pins at an I2C bus. README.md has its registers.
-public struct MCP23017Driver: Driver {
+public struct MCP23017Driver: PortDriver {
     public static let name = "mcp23017"
     public static let summary = "sixteen inputs or outputs (I2C, port expander MCP23017)"
     public static let defaultInterval = Duration.seconds(1)
@@ -12,12 +12,12 @@ public struct MCP23017Driver: Driver {
     public static let i2cAddresses: [UInt8] = Array(0x20...0x27)
 
     private let chip: I2CDevice
-    private let type: SensorType
-    private let log: Log
+    let type: SensorType
+    let log: Log
     /// Inputs that the chip pulls up.
     private let pullUps: UInt16
-    private var outputs: PortOutputs
-    private var absence: HubAbsence
+    var outputs: PortOutputs
+    var absence: HubAbsence
 
     public init(_ context: DriverContext) throws(ValidationError) {
         try context.requireFields(Self.fields)
@@ -44,44 +44,8 @@ public struct MCP23017Driver: Driver {
         return mask
     }
 
-    public var wakeUp: Instant? { absence.deadline }
-
-    public mutating func read() throws(SensorFault) -> [Measurement] {
-        if absence.isOver(at: .now), outputs.levels != outputs.safe {
-            log.error("the hub was out of reach for too long: the outputs are safe now")
-            outputs.makeSafe()
-        }
-        return [Measurement(type.select(outputs.values(try exchange())))]
-    }
-
-    public mutating func react() throws(SensorFault) -> [Measurement] { try read() }
-
-    public mutating func hubIsReachable(_ isReachable: Bool) { absence.hub(isReachable: isReachable, at: .now) }
-
-    public mutating func stop() {
-        guard outputs.mask != 0 else { return }
-        outputs.makeSafe()
-        do throws(SensorFault) {
-            _ = try exchange()
-        } catch {
-            log.error("the outputs could not be made safe: \(error)")
-        }
-    }
-
-    public mutating func control(_ call: ControlCall) throws(ControlError) {
-        let before = outputs
-        do throws(ValidationError) { try outputs.apply(call) } catch { throw .refused(error.description) }
-        do throws(SensorFault) {
-            _ = try exchange()
-        } catch {
-            // What was not done then is not to happen by itself later.
-            outputs = before
-            throw .failed(error.reason)
-        }
-    }
-
     /// Brings the pins to what they are to be, where they are not, and reads their levels.
-    private func exchange() throws(SensorFault) -> UInt16 {
+    func exchange() throws(SensorFault) -> UInt16 {
         var registers = try MCP23017Registers(try chip.registers(0, count: MCP23017Registers.count), chip)
         if !isSetUp(registers) {
             // Levels first: a pin that becomes an output has the right one at once.

@@ -17,6 +17,7 @@ public struct MPU6050Driver: Driver {
     ]
     /// With the pin AD0 low, and high.
     public static let i2cAddresses: [UInt8] = [0x68, 0x69]
+    public static let i2cIdentity = I2CIdentity.register(MPU6050Register.whoAmI) { $0 == MPU6050Register.expectedID }
     private static let attributes = ["acceleration_range_g", "rotation_range_dps", "bandwidth_hz"]
 
     private let chip: I2CDevice
@@ -67,7 +68,7 @@ public struct MPU6050Driver: Driver {
 
     private func identify() throws(SensorFault) {
         let id = try chip.register8(MPU6050Register.whoAmI)
-        guard id == 0x68 else {
+        guard id == MPU6050Register.expectedID else {
             throw SensorFault("\(chip.name) is no MPU-6050: WHO_AM_I says \(hexadecimal(id)) instead of 0x68")
         }
     }
@@ -90,6 +91,8 @@ enum MPU6050Register {
     static let firstResult: UInt8 = 0x3B
     static let power: UInt8 = 0x6B
     static let whoAmI: UInt8 = 0x75
+    /// Of WHO_AM_I, whatever the address is (register map, 4.32).
+    static let expectedID: UInt8 = 0x68
     /// PWR_MGMT_1: awake, with the x gyroscope's clock, which is the better one (register map, 4.28).
     static let gyroscopeClock: UInt8 = 0x01
 }

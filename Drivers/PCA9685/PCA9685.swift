@@ -1,7 +1,7 @@
 import SensorKit
 
 /// NXP's PCA9685, sixteen PWM outputs at an I2C bus: LEDs, servos, motors' drivers. README.md has its registers.
-public struct PCA9685Driver: Driver {
+public struct PCA9685Driver: OutputDriver {
     public static let name = "pca9685"
     public static let summary = "sixteen PWM outputs for LEDs and servos (I2C, NXP PCA9685)"
     public static let defaultInterval = Duration.seconds(10)
@@ -26,14 +26,18 @@ public struct PCA9685Driver: Driver {
 
     private let chip: I2CDevice
     private let type: SensorType
-    private let log: Log
+    let log: Log
     private let oscillator: Double
     private let mode2: UInt8
     /// Duties when nobody is in charge.
     private let safe: [PCA9685Duty]
-    private var duties: [PCA9685Duty]
-    private var prescale: UInt8
-    private var absence: HubAbsence
+    var outputs: Outputs
+    var absence: HubAbsence
+
+    struct Outputs: Equatable {
+        var duties: [PCA9685Duty]
+        var prescale: UInt8
+    }
 
     public init(_ context: DriverContext) throws(ValidationError) {
         try context.requireFields(Self.fields)
@@ -43,12 +47,12 @@ public struct PCA9685Driver: Driver {
         let attributes = context.attributes
         oscillator = try attributes.optional("oscillator_hz")?.number(in: PCA9685Frequency.oscillators) ?? 25e6
         let frequency = try attributes.optional("frequency_hz")
-        prescale = try PCA9685Frequency.prescale(frequency, oscillator: oscillator) ?? PCA9685Frequency.initialPrescale
+        let prescale = try PCA9685Frequency.prescale(frequency, oscillator: oscillator)
         let isInverted = try attributes.optional("inverted")?.bool() ?? false
         let isOpenDrain = try attributes.optional("open_drain")?.bool() ?? false
         mode2 = (isInverted ? PCA9685Register.inverted : 0) | (isOpenDrain ? 0 : PCA9685Register.totemPole)
         safe = try Self.safe(try attributes.optional("safe"))
-        duties = safe
+        outputs = Outputs(duties: safe, prescale: prescale ?? PCA9685Frequency.initialPrescale)
         absence = try HubAbsence(attributes)
         type = context.type
         log = context.log
@@ -66,66 +70,40 @@ public struct PCA9685Driver: Driver {
         return duties
     }
 
-    public var wakeUp: Instant? { absence.deadline }
+    /// The frequency stays.
+    var safeOutputs: Outputs { Outputs(duties: safe, prescale: outputs.prescale) }
 
-    public mutating func read() throws(SensorFault) -> [Measurement] {
-        if absence.isOver(at: .now), duties != safe {
-            log.error("the hub was out of reach for too long: all channels are safe now")
-            duties = safe
-        }
+    func measure() throws(SensorFault) -> [Measurement] {
         try establish()
         var values: JSONObject = ["frequency_hz": .double(frequency)]
-        for (channel, duty) in duties.enumerated() { values["duty_\(channel)_percent"] = .double(duty.percent) }
+        for (channel, duty) in outputs.duties.enumerated() {
+            values["duty_\(channel)_percent"] = .double(duty.percent)
+        }
         return [Measurement(type.select(values))]
     }
 
-    public mutating func react() throws(SensorFault) -> [Measurement] { try read() }
-
-    public mutating func hubIsReachable(_ isReachable: Bool) { absence.hub(isReachable: isReachable, at: .now) }
-
-    public mutating func stop() {
-        duties = safe
-        do throws(SensorFault) {
-            try establish()
-        } catch {
-            log.error("the channels could not be made safe: \(error)")
-        }
-    }
-
-    public mutating func control(_ call: ControlCall) throws(ControlError) {
-        let before = (duties, prescale)
-        do throws(ValidationError) { try apply(call) } catch { throw .refused(error.description) }
-        do throws(SensorFault) {
-            try establish()
-        } catch {
-            // What was not done then is not to happen by itself later.
-            (duties, prescale) = before
-            throw .failed(error.reason)
-        }
-    }
-
-    private mutating func apply(_ call: ControlCall) throws(ValidationError) {
+    mutating func apply(_ call: ControlCall) throws(ValidationError) {
         let parameters = DocumentReader(.object(call.parameters))
         switch call.function {
-        case "all_off": duties = duties.map { _ in .off }
+        case "all_off": outputs.duties = outputs.duties.map { _ in .off }
         case "set_frequency":
             let wanted = try parameters.required("hz")
-            prescale = try PCA9685Frequency.prescale(wanted, oscillator: oscillator) ?? prescale
+            outputs.prescale = try PCA9685Frequency.prescale(wanted, oscillator: oscillator) ?? outputs.prescale
         case "set_servo":
             let channel = Int(try parameters.required("channel").int(Self.channels))
             let period = 1e6 / frequency
             let pulse = try parameters.required("pulse_us").number(in: 0...period)
-            duties[channel] = PCA9685Duty(percent: pulse / period * 100)
+            outputs.duties[channel] = PCA9685Duty(percent: pulse / period * 100)
         default:
             let channel = Int(try parameters.required("channel").int(Self.channels))
-            duties[channel] = PCA9685Duty(percent: try parameters.required("percent").number(in: 0...100))
+            outputs.duties[channel] = PCA9685Duty(percent: try parameters.required("percent").number(in: 0...100))
         }
     }
 
-    private var frequency: Double { PCA9685Frequency.hertz(prescale, oscillator: oscillator) }
+    private var frequency: Double { PCA9685Frequency.hertz(outputs.prescale, oscillator: oscillator) }
 
     /// Brings the chip to what is wanted, where it is not: it may have lost its power.
-    private func establish() throws(SensorFault) {
+    func establish() throws(SensorFault) {
         if try !isEstablished() {
             try setUp()
             guard try isEstablished() else {
@@ -138,17 +116,17 @@ public struct PCA9685Driver: Driver {
         let modes = try chip.registers(PCA9685Register.mode1, count: 2)
         // Without auto-increment, registers of channels would all be read as the first.
         guard modes[0] & ~PCA9685Register.restart == PCA9685Register.running, modes[1] == mode2,
-            try chip.register8(PCA9685Register.prescale) == prescale
+            try chip.register8(PCA9685Register.prescale) == outputs.prescale
         else { return false }
-        return try chip.registers(PCA9685Register.firstChannel, count: 64) == duties.flatMap(\.registers)
+        return try chip.registers(PCA9685Register.firstChannel, count: 64) == outputs.duties.flatMap(\.registers)
     }
 
     /// Duties are written while the oscillator runs, if it does: a new duty alone makes no pause in the pulses.
     private func setUp() throws(SensorFault) {
-        if try chip.register8(PCA9685Register.prescale) != prescale {
+        if try chip.register8(PCA9685Register.prescale) != outputs.prescale {
             // "Writes to PRE_SCALE are blocked while SLEEP is 0."
             try chip.setRegister8(PCA9685Register.mode1, to: PCA9685Register.running | PCA9685Register.sleep)
-            try chip.setRegister8(PCA9685Register.prescale, to: prescale)
+            try chip.setRegister8(PCA9685Register.prescale, to: outputs.prescale)
         }
         try chip.setRegister8(PCA9685Register.mode2, to: mode2)
         let mode1 = try chip.register8(PCA9685Register.mode1)
@@ -157,7 +135,7 @@ public struct PCA9685Driver: Driver {
             try chip.setRegister8(
                 PCA9685Register.mode1, to: PCA9685Register.running | (isAsleep ? PCA9685Register.sleep : 0))
         }
-        try chip.write([PCA9685Register.firstChannel] + duties.flatMap(\.registers))
+        try chip.write([PCA9685Register.firstChannel] + outputs.duties.flatMap(\.registers))
         try chip.setRegister8(PCA9685Register.mode1, to: PCA9685Register.running)
         if isAsleep {
             // The oscillator needs 500 µs. Writing the channels has cleared RESTART, so that they start as written.

@@ -1,7 +1,7 @@
 import SensorKit
 
 /// NXP's and TI's PCF8574 and PCF8574A, eight pins at an I2C bus. README.md says how they work.
-public struct PCF8574Driver: Driver {
+public struct PCF8574Driver: PortDriver {
     public static let name = "pcf8574"
     public static let summary = "eight inputs or outputs (I2C, port expander PCF8574)"
     public static let defaultInterval = Duration.seconds(1)
@@ -10,12 +10,14 @@ public struct PCF8574Driver: Driver {
     static let fields = names.map { Field(name: $0, type: .bool) }
     /// Three pins set it: from 0x20 on for the PCF8574, from 0x38 on for the PCF8574A.
     public static let i2cAddresses: [UInt8] = Array(0x20...0x27) + Array(0x38...0x3F)
+    /// Each byte sets the outputs.
+    public static let i2cIdentity = I2CIdentity.disturbedByBytes
 
     private let chip: I2CDevice
-    private let type: SensorType
-    private let log: Log
-    private var outputs: PortOutputs
-    private var absence: HubAbsence
+    let type: SensorType
+    let log: Log
+    var outputs: PortOutputs
+    var absence: HubAbsence
 
     public init(_ context: DriverContext) throws(ValidationError) {
         try context.requireFields(Self.fields)
@@ -28,45 +30,9 @@ public struct PCF8574Driver: Driver {
         log = context.log
     }
 
-    public var wakeUp: Instant? { absence.deadline }
-
-    public mutating func read() throws(SensorFault) -> [Measurement] {
-        if absence.isOver(at: .now), outputs.levels != outputs.safe {
-            log.error("the hub was out of reach for too long: the outputs are safe now")
-            outputs.makeSafe()
-        }
-        return [Measurement(type.select(outputs.values(try exchange())))]
-    }
-
-    public mutating func react() throws(SensorFault) -> [Measurement] { try read() }
-
-    public mutating func hubIsReachable(_ isReachable: Bool) { absence.hub(isReachable: isReachable, at: .now) }
-
-    public mutating func stop() {
-        guard outputs.mask != 0 else { return }
-        outputs.makeSafe()
-        do throws(SensorFault) {
-            _ = try exchange()
-        } catch {
-            log.error("the outputs could not be made safe: \(error)")
-        }
-    }
-
-    public mutating func control(_ call: ControlCall) throws(ControlError) {
-        let before = outputs
-        do throws(ValidationError) { try outputs.apply(call) } catch { throw .refused(error.description) }
-        do throws(SensorFault) {
-            _ = try exchange()
-        } catch {
-            // What was not done then is not to happen by itself later.
-            outputs = before
-            throw .failed(error.reason)
-        }
-    }
-
     /// Sets the pins and reads their levels, in one transfer. They are set each time: a chip that has lost its power in
     /// between has all of them high.
-    private func exchange() throws(SensorFault) -> UInt16 {
+    func exchange() throws(SensorFault) -> UInt16 {
         // An input is a pin that is set high: it then holds the level weakly, and others can pull it down.
         let latch = UInt8(truncatingIfNeeded: outputs.levels | ~outputs.mask)
         let levels = UInt16(try chip.writeRead([latch], count: 1)[0])

@@ -1,7 +1,7 @@
 import SensorKit
 
 /// NXP's PCF8591: four analogue inputs and one output, of 8 bits. README.md says how it works.
-public struct PCF8591Driver: Driver {
+public struct PCF8591Driver: OutputDriver {
     public static let name = "pcf8591"
     public static let summary = "four voltages, one output (I2C, NXP PCF8591)"
     public static let defaultInterval = Duration.seconds(1)
@@ -13,16 +13,18 @@ public struct PCF8591Driver: Driver {
         ControlFunction(name: "output_off", parameters: []),
     ]
     public static let i2cAddresses: [UInt8] = Array(0x48...0x4F)
+    /// The first byte is the control byte, which switches the output.
+    public static let i2cIdentity = I2CIdentity.disturbedByBytes
 
     private let chip: I2CDevice
     private let type: SensorType
-    private let log: Log
+    let log: Log
     private let inputs: PCF8591Inputs
     private let reference: Double
     /// What the output is set to; nil while it is off.
-    private var output: UInt8?
-    private let safe: UInt8?
-    private var absence: HubAbsence
+    var outputs: UInt8?
+    let safeOutputs: UInt8?
+    var absence: HubAbsence
 
     public init(_ context: DriverContext) throws(ValidationError) {
         try context.requireFields(Self.fields)
@@ -35,23 +37,17 @@ public struct PCF8591Driver: Driver {
         // "VREF: VSS to VDD", which is 6 V at most.
         reference = try attributes.optional("reference_v")?.number(in: 0.1...6) ?? 3.3
         let reference = reference
-        safe = try attributes.optional("safe_v").map { (reader) throws(ValidationError) in
+        safeOutputs = try attributes.optional("safe_v").map { (reader) throws(ValidationError) in
             try Self.code(reader, reference)
         }
-        output = safe
+        outputs = safeOutputs
         absence = try HubAbsence(attributes)
         type = context.type
         log = context.log
     }
 
-    public var wakeUp: Instant? { absence.deadline }
-
-    public mutating func read() throws(SensorFault) -> [Measurement] {
-        if absence.isOver(at: .now), output != safe {
-            log.error("the hub was out of reach for too long: the output is safe now")
-            output = safe
-        }
-        try setOutput()
+    func measure() throws(SensorFault) -> [Measurement] {
+        try establish()
         var values = JSONObject()
         for (channel, isSigned) in inputs.channels.enumerated() {
             // The first byte is of the conversion before.
@@ -59,40 +55,16 @@ public struct PCF8591Driver: Driver {
             let steps = isSigned ? Double(Int8(bitPattern: code)) : Double(code)
             values["voltage_\(channel)_v"] = .double(steps * reference / 256)
         }
-        if let output { values["output_v"] = .double(Double(output) * reference / 256) }
+        if let outputs { values["output_v"] = .double(Double(outputs) * reference / 256) }
         return [Measurement(type.select(values))]
     }
 
-    public mutating func react() throws(SensorFault) -> [Measurement] { try read() }
-
-    public mutating func hubIsReachable(_ isReachable: Bool) { absence.hub(isReachable: isReachable, at: .now) }
-
-    public mutating func stop() {
-        output = safe
-        do throws(SensorFault) {
-            try setOutput()
-        } catch {
-            log.error("the output could not be made safe: \(error)")
+    mutating func apply(_ call: ControlCall) throws(ValidationError) {
+        guard call.function == "set_output" else {
+            outputs = nil
+            return
         }
-    }
-
-    public mutating func control(_ call: ControlCall) throws(ControlError) {
-        let before = output
-        if call.function == "set_output" {
-            let reference = reference
-            output = try call.parameter("volts") { (reader) throws(ValidationError) in
-                try Self.code(reader, reference)
-            }
-        } else {
-            output = nil
-        }
-        do throws(SensorFault) {
-            try setOutput()
-        } catch {
-            // What was not done then is not to happen by itself later.
-            output = before
-            throw .failed(error.reason)
-        }
+        outputs = try Self.code(try DocumentReader(.object(call.parameters)).required("volts"), reference)
     }
 
     /// Volts as a code of the output, code / 256 of the reference: 255 is the most.
@@ -101,11 +73,11 @@ public struct PCF8591Driver: Driver {
     }
 
     /// The control byte for channel 0: bit 6 is the output, bits 5 and 4 the inputs.
-    private var control: UInt8 { (output == nil ? 0 : 0x40) | inputs.code << 4 }
+    private var control: UInt8 { (outputs == nil ? 0 : 0x40) | inputs.code << 4 }
 
     /// Also each time before reading: a chip that has lost its power in between has its output back.
-    private func setOutput() throws(SensorFault) {
-        try chip.write(output.map { [control, $0] } ?? [control])
+    func establish() throws(SensorFault) {
+        try chip.write(outputs.map { [control, $0] } ?? [control])
     }
 }
 

@@ -115,8 +115,8 @@ public struct PulseCounterDriver: Driver {
     /// - Parameter rate: pulses per second; nil where it is not known.
     private func measurement(rate: Double?, time: Int64) -> Measurement {
         var values: JSONObject = [
-            "total": .double(meter!.total), "pulses": .int(meter!.pulses), "bounces": .int(line.bounces),
-            "lost_edges": .int(line.lostEdges), "unit": .string(settings.unit),
+            "total": .double(meter!.total), "pulses": .int(meter!.pulses), "bounces": .int(line.counts.bounces),
+            "lost_edges": .int(line.counts.lostEdges), "unit": .string(settings.unit),
         ]
         if let rate { values["rate"] = .double(rate * settings.factor * settings.ratePeriod.seconds) }
         return Measurement(type.select(values), time: time)

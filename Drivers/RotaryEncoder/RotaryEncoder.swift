@@ -138,7 +138,7 @@ public struct RotaryEncoderDriver: Driver {
         var values: JSONObject = [
             "position": .int(position ?? 0),
             "lost_edges": .int(
-                earlierLostEdges + (knob?.quadrature.lostEdges ?? 0) + (button?.lostEdges ?? 0)),
+                earlierLostEdges + (knob?.quadrature.lostEdges ?? 0) + (button?.counts.lostEdges ?? 0)),
             "presses": .int(presses),
         ]
         if let pressed = pressed ?? button?.value { values["pressed"] = .bool(pressed) }

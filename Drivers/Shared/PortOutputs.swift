@@ -1,7 +1,28 @@
 import SensorKit
 
+/// A driver for a port expander.
+protocol PortDriver: OutputDriver where Outputs == PortOutputs {
+    var type: SensorType { get }
+
+    /// Sets the pins and reads their levels.
+    func exchange() throws(SensorFault) -> UInt16
+}
+
+extension PortDriver {
+    var safeOutputs: PortOutputs { outputs.madeSafe }
+    var hasOutputs: Bool { outputs.mask != 0 }
+
+    mutating func apply(_ call: ControlCall) throws(ValidationError) { try outputs.apply(call) }
+
+    func establish() throws(SensorFault) { _ = try exchange() }
+
+    func measure() throws(SensorFault) -> [Measurement] {
+        [Measurement(type.select(outputs.values(try exchange())))]
+    }
+}
+
 /// Which pins of a port expander are outputs, what they are set to, and at which level each is safe. Pins are bits.
-struct PortOutputs {
+struct PortOutputs: Equatable {
     /// Pins by their bits, from bit 0 on.
     let names: [String]
     /// The outputs.
@@ -38,7 +59,12 @@ struct PortOutputs {
         levels = safe
     }
 
-    mutating func makeSafe() { levels = safe }
+    /// The same with each output at its safe level.
+    var madeSafe: PortOutputs {
+        var outputs = self
+        outputs.levels = safe
+        return outputs
+    }
 
     /// As `set_output` and `set_outputs` ask for; the chip has to be told then.
     mutating func apply(_ call: ControlCall) throws(ValidationError) {

@@ -67,10 +67,11 @@ struct ControlRule {
     /// - Parameter parameters: known to fit the function.
     func apply(_ parameters: JSONObject, to fields: inout [SimulatedField]) {
         for (index, source) in settings {
-            let value: JSON? = switch source {
-            case .literal(let value): value
-            case .parameter(let name): parameters[name]
-            }
+            let value: JSON? =
+                switch source {
+                case .literal(let value): value
+                case .parameter(let name): parameters[name]
+                }
             if let value { fields[index].override = fields[index].field.stored(value) }
         }
     }

@@ -69,7 +69,8 @@ extension Pattern {
             try needNumericField()
             let (min, max) = try Self.range(reader)
             let period = try reader.required("period_seconds").seconds()
-            self = name == "sine"
+            self =
+                name == "sine"
                 ? .sine(min: min, max: max, periodSeconds: period) : .ramp(min: min, max: max, periodSeconds: period)
         case "random":
             try allow("min", "max")

@@ -24,10 +24,11 @@ struct SimulatedField {
             return
         }
         pattern = try Pattern(reader, for: field)
-        additions = try reader.optional("add").map { (add) throws(ValidationError) in
-            guard field.isNumeric else { throw add.error("'\(field.name)' is \(field.type.rawValue), no number") }
-            return try Self.additions(add, among: fields)
-        } ?? []
+        additions =
+            try reader.optional("add").map { (add) throws(ValidationError) in
+                guard field.isNumeric else { throw add.error("'\(field.name)' is \(field.type.rawValue), no number") }
+                return try Self.additions(add, among: fields)
+            } ?? []
     }
 
     private static func additions(

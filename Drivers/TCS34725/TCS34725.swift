@@ -17,6 +17,9 @@ public struct TCS34725Driver: Driver {
             name: "set_integration_time", parameters: [Field(name: "integration_time_ms", type: .float)]),
     ]
     public static let i2cAddresses: [UInt8] = [0x29]
+    public static let i2cIdentity = I2CIdentity.register(TCS34725Register.id) {
+        TCS34725Register.expectedIDs.contains($0)
+    }
 
     private let chip: I2CDevice
     private let type: SensorType
@@ -70,7 +73,7 @@ public struct TCS34725Driver: Driver {
 
     private func identify() throws(SensorFault) {
         let id = try chip.register8(TCS34725Register.id)
-        guard id == 0x44 || id == 0x4D else {
+        guard TCS34725Register.expectedIDs.contains(id) else {
             throw SensorFault("\(chip.name) is no TCS34725: its id is \(hexadecimal(id)) instead of 0x44 or 0x4D")
         }
     }
@@ -101,6 +104,8 @@ enum TCS34725Register {
     static let time: UInt8 = 0x81
     static let control: UInt8 = 0x8F
     static let id: UInt8 = 0x92
+    /// TCS34721 and 34725, TCS34723 and 34727 (data sheet, "ID Register").
+    static let expectedIDs: [UInt8] = [0x44, 0x4D]
     /// STATUS, then two bytes each of clear, red, green, blue.
     static let statusAndData: UInt8 = 0xB3
 

@@ -18,6 +18,7 @@ public struct TSL2561Driver: Driver {
     ]
     /// With the pin ADDR SEL open, low, high.
     public static let i2cAddresses: [UInt8] = [0x39, 0x29, 0x49]
+    public static let i2cIdentity = I2CIdentity.register(TSL2561Register.id) { TSL2561Package(id: $0) != nil }
 
     private let chip: I2CDevice
     private let type: SensorType

@@ -1,4 +1,5 @@
-// libgpiod 1.6, whose lines with edges each have a descriptor of their own.
+// libgpiod 1.6, whose lines with edges each have a descriptor of their own. The kernel keeps 16 edges for each, so that
+// they are read by a thread.
 #include "CHardware.h"
 
 #include <gpiod.h>
@@ -6,13 +7,14 @@
 #ifdef GPIOD_LINE_BULK_MAX_LINES // only 1.x has it
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct sh_gpio_lines {
     struct gpiod_line_bulk bulk;
-    int has_edges;
+    /// NULL where no edges are wanted.
+    sh_edge_reader *edges;
 };
 
 static void copy(char *out, const char *text) {
@@ -75,6 +77,30 @@ static int request_flags(const sh_gpio_settings *settings) {
     }
 }
 
+static ptrdiff_t read_edges(int descriptor, sh_gpio_event *out, size_t room) {
+    enum { batch = 16 };
+    struct gpiod_line_event events[batch];
+    int count = gpiod_line_event_read_fd_multiple(descriptor, events, room < batch ? (unsigned)room : batch);
+    for (int e = 0; e < count; e++)
+        out[e] = (sh_gpio_event){
+            .is_rising = events[e].event_type == GPIOD_LINE_EVENT_RISING_EDGE,
+            .nanoseconds = (uint64_t)events[e].ts.tv_sec * 1000000000 + (uint64_t)events[e].ts.tv_nsec,
+        };
+    return count;
+}
+
+static int start_reading(sh_gpio_lines *lines) {
+    int descriptors[SH_GPIO_MAX_LINES];
+    unsigned count = gpiod_line_bulk_num_lines(&lines->bulk);
+    for (unsigned i = 0; i < count; i++) {
+        descriptors[i] = gpiod_line_event_get_fd(gpiod_line_bulk_get_line(&lines->bulk, i));
+        int flags = fcntl(descriptors[i], F_GETFL);
+        if (flags < 0 || fcntl(descriptors[i], F_SETFL, flags | O_NONBLOCK) < 0) return -1;
+    }
+    lines->edges = sh_edge_reader_start(descriptors, count, read_edges);
+    return lines->edges ? 0 : -1;
+}
+
 sh_gpio_lines *sh_gpio_request(sh_gpio_chip *chip, const unsigned *offsets, size_t count,
                                const sh_gpio_settings *settings, const uint8_t *values) {
     if (count == 0 || count > SH_GPIO_MAX_LINES) {
@@ -85,6 +111,7 @@ sh_gpio_lines *sh_gpio_request(sh_gpio_chip *chip, const unsigned *offsets, size
     if (!lines) return NULL;
     gpiod_line_bulk_init(&lines->bulk);
     int first[SH_GPIO_MAX_LINES] = {0};
+    int code;
     for (size_t i = 0; i < count; i++) {
         struct gpiod_line *line = gpiod_chip_get_line((struct gpiod_chip *)chip, offsets[i]);
         if (!line) goto failed;
@@ -94,17 +121,21 @@ sh_gpio_lines *sh_gpio_request(sh_gpio_chip *chip, const unsigned *offsets, size
     struct gpiod_line_request_config config = {
         .consumer = settings->consumer, .request_type = request_type(settings), .flags = request_flags(settings)};
     if (gpiod_line_request_bulk(&lines->bulk, &config, first) < 0) goto failed;
-    lines->has_edges = settings->direction == SH_GPIO_INPUT && settings->edges != SH_GPIO_EDGES_NONE;
-    return lines;
+    if (settings->direction != SH_GPIO_INPUT || settings->edges == SH_GPIO_EDGES_NONE) return lines;
+    if (start_reading(lines) == 0) return lines;
+    code = errno;
+    gpiod_line_release_bulk(&lines->bulk);
+    errno = code;
 
-failed:;
-    int code = errno;
+failed:
+    code = errno;
     free(lines);
     errno = code;
     return NULL;
 }
 
 void sh_gpio_release(sh_gpio_lines *lines) {
+    if (lines->edges) sh_edge_reader_stop(lines->edges);
     gpiod_line_release_bulk(&lines->bulk);
     free(lines);
 }
@@ -112,7 +143,7 @@ void sh_gpio_release(sh_gpio_lines *lines) {
 int sh_gpio_get_values(sh_gpio_lines *lines, uint8_t *values) {
     int found[SH_GPIO_MAX_LINES];
     unsigned count = gpiod_line_bulk_num_lines(&lines->bulk);
-    if (lines->has_edges) {
+    if (lines->edges) {
         // Each of these lines is a request of its own.
         for (unsigned i = 0; i < count; i++)
             if ((found[i] = gpiod_line_get_value(gpiod_line_bulk_get_line(&lines->bulk, i))) < 0) return -1;
@@ -130,37 +161,13 @@ int sh_gpio_set_values(sh_gpio_lines *lines, const uint8_t *values) {
 }
 
 size_t sh_gpio_descriptors(sh_gpio_lines *lines, int *out, size_t count) {
-    size_t total = lines->has_edges ? gpiod_line_bulk_num_lines(&lines->bulk) : 0;
-    if (total > count) total = count;
-    for (unsigned i = 0; i < total; i++) out[i] = gpiod_line_event_get_fd(gpiod_line_bulk_get_line(&lines->bulk, i));
-    return total;
+    if (!lines->edges || count == 0) return 0;
+    out[0] = sh_edge_reader_descriptor(lines->edges);
+    return 1;
 }
 
 ptrdiff_t sh_gpio_read_events(sh_gpio_lines *lines, sh_gpio_event *out, size_t room) {
-    enum { batch = 16 }; // what the kernel keeps of a line
-    size_t total = 0;
-    for (unsigned i = 0; lines->has_edges && i < gpiod_line_bulk_num_lines(&lines->bulk); i++) {
-        struct pollfd waiting = {
-            .fd = gpiod_line_event_get_fd(gpiod_line_bulk_get_line(&lines->bulk, i)), .events = POLLIN};
-        while (total < room) {
-            int ready = poll(&waiting, 1, 0);
-            if (ready < 0 && errno != EINTR) return -1;
-            if (ready <= 0) break;
-            struct gpiod_line_event events[batch];
-            unsigned wanted = room - total < batch ? (unsigned)(room - total) : batch;
-            int count = gpiod_line_event_read_fd_multiple(waiting.fd, events, wanted);
-            if (count < 0) return -1;
-            for (int e = 0; e < count; e++) {
-                out[total++] = (sh_gpio_event){
-                    .index = i,
-                    .is_rising = events[e].event_type == GPIOD_LINE_EVENT_RISING_EDGE,
-                    .nanoseconds = (uint64_t)events[e].ts.tv_sec * 1000000000 + (uint64_t)events[e].ts.tv_nsec,
-                };
-            }
-            if (count < (int)wanted) break;
-        }
-    }
-    return (ptrdiff_t)total;
+    return lines->edges ? sh_edge_reader_take(lines->edges, out, room) : 0;
 }
 
 #endif

@@ -1,3 +1,4 @@
+import CShims
 import Glibc
 import LinuxHardware
 public import SensorKit
@@ -82,7 +83,9 @@ public enum DriverProgram {
     private static func run(_ driver: any Driver, _ configuration: DriverConfiguration) {
         do throws(ValidationError) {
             let environment = try DriverEnvironment(instance: configuration.name)
-            DriverRunner(driver, configuration, environment).run(until: StopSignals.take())
+            let runner = DriverRunner(driver, configuration, environment)
+            sh_let_go_of_startup()
+            runner.run(until: StopSignals.take())
         } catch {
             fail(error, code: EX_CONFIG)
         }

@@ -35,6 +35,7 @@ struct Options: Hashable {
             case "--once": once = true
             case "--detect": detect = true
             case "--probe": detection.asksEveryAddress = true
+            case "--no-identify": detection.identifies = false
             case "--bus":
                 guard let number = rest.popFirst().flatMap({ Int($0) }), number >= 0 else {
                     throw Misuse(description: "--bus needs the number of an I2C bus, as 1")
@@ -50,10 +51,10 @@ struct Options: Hashable {
             }
         }
         guard detect || detection == DetectionOptions() else {
-            throw Misuse(description: "--bus and --probe go with --detect only")
+            throw Misuse(description: "--bus, --probe and --no-identify go with --detect only")
         }
         guard !detect || config == nil && !once else {
-            throw Misuse(description: "--detect goes with --bus and --probe only")
+            throw Misuse(description: "--detect goes with --bus, --probe and --no-identify only")
         }
         task = detect ? .detect(detection) : .run(config: config, once: once)
     }
@@ -63,7 +64,7 @@ struct Options: Hashable {
         """
         Usage: \(program) [--config FILE] [--once]
                \(program) --list
-               \(program) --detect [--bus N] [--probe]
+               \(program) --detect [--bus N] [--probe] [--no-identify]
 
         Runs the driver of one sensor: reads it on schedule, publishes its readings, and carries out control calls.
 
@@ -75,6 +76,7 @@ struct Options: Hashable {
                          shows it to people
           --bus N        with --detect: look at this I2C bus only
           --probe        with --detect: ask every address of a bus
+          --no-identify  with --detect: do not read from chips what they are
           --help         print this
 
         Environment:

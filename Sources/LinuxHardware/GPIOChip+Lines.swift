@@ -66,13 +66,21 @@ extension GPIOChip {
     }
 
     /// Why the lines could not be taken: `code` is from `errno`.
-    func fault(_ code: Int32, taking offsets: [Int]) -> SensorFault {
+    func fault(_ code: Int32, taking offsets: [Int], for direction: LineRequest.Direction) -> SensorFault {
         for offset in offsets {
             guard let line = try? line(offset), line.isUsed else { continue }
             let holder = line.consumer.isEmpty ? "somebody who does not say who" : "'\(line.consumer)'"
             return SensorFault("\(title(of: line)) is in use by \(holder)")
         }
         let lines = offsets.map { "\($0)" }.joined(separator: ", ")
+        if case .input(let edges) = direction, edges != .none, code == ENODEV || code == ENXIO {
+            return SensorFault(
+                """
+                \(title), line \(lines): the kernel has no edges of it (\(String(cString: strerror(code)))), as with a \
+                port expander whose pin INT is not connected; digital_input and pulse_counter can look at it at times \
+                instead: "poll_ms": 20
+                """)
+        }
         return SensorFault("\(title), line \(lines): \(String(cString: strerror(code)))")
     }
 

@@ -37,7 +37,7 @@ final class GPIODLines: GPIOLines {
             settings.consumer = consumer
             return sh_gpio_request(chip.handle, offsets.map { UInt32($0) }, offsets.count, &settings, values)
         }
-        guard let handle else { throw chip.fault(errno, taking: offsets) }
+        guard let handle else { throw chip.fault(errno, taking: offsets, for: request.direction) }
         self.chip = chip
         self.offsets = offsets
         self.handle = handle
@@ -61,15 +61,18 @@ final class GPIODLines: GPIOLines {
         guard sh_gpio_set_values(handle, values.map { $0 ? 1 : 0 }) == 0 else { throw fault("cannot be set", errno) }
     }
 
-    /// While edges follow each other closely they are gathered until there is a pause: the kernel keeps few, and what is
-    /// done with each takes longer than the next ones take to come. A single edge waits for nothing.
+    /// While edges follow each other closely they are gathered until there is a pause: what is done with each takes longer
+    /// than the next ones take to come. A single edge waits for nothing.
     func edges() throws(SensorFault) -> [Edge] {
-        var edges = try waitingEdges()
+        var edges: [Edge] = []
+        try takeEdges(into: &edges)
         let end = Instant.now + Self.longestBurst
-        while !edges.isEmpty, edges.count < Self.largestBurst, Instant.now < end,
-            hasEdges(within: edges.count > 1 ? Self.pauseInBurst : 0)
-        {
-            edges += try waitingEdges()
+        var taken = edges.count
+        while taken > 0, edges.count > 1, edges.count < Self.largestBurst, Instant.now < end {
+            // Not until the next one: to wake up for each would take the processor from what keeps them.
+            poll(nil, 0, Self.pauseInBurst)
+            // A fault is there the next time, too.
+            taken = (try? takeEdges(into: &edges)) ?? 0
         }
         return offsets.count == 1 ? edges : edges.sorted { $0.time < $1.time }
     }
@@ -79,26 +82,34 @@ final class GPIODLines: GPIOLines {
     /// In milliseconds.
     private static let pauseInBurst: Int32 = 2
 
-    private func hasEdges(within milliseconds: Int32) -> Bool {
-        var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        return poll(&waiting, nfds_t(waiting.count), milliseconds) > 0
-    }
-
-    private func waitingEdges() throws(SensorFault) -> [Edge] {
-        var events = [sh_gpio_event](repeating: sh_gpio_event(), count: Self.eventsAtATime)
-        let count = sh_gpio_read_events(handle, &events, events.count)
-        guard count >= 0 else { throw fault("gives no edges", errno) }
-        return events[..<count].map { event in
-            Edge(
-                line: Int(event.index), value: event.is_rising != 0,
-                time: Instant(nanoseconds: Int64(clamping: event.nanoseconds)),
-                number: event.number == 0 ? nil : Int64(clamping: event.number))
+    /// - Returns: how many waited.
+    @discardableResult
+    private func takeEdges(into edges: inout [Edge]) throws(SensorFault) -> Int {
+        let before = edges.count
+        let code = withUnsafeTemporaryAllocation(of: sh_gpio_event.self, capacity: Self.eventsAtATime) { events in
+            while true {
+                let count = sh_gpio_read_events(handle, events.baseAddress!, events.count)
+                guard count >= 0 else { return errno }
+                edges += events[..<count].lazy.map(Edge.init)
+                guard count == events.count, edges.count < Self.largestBurst else { return 0 }
+            }
         }
+        guard code == 0 || edges.count > before else { throw fault("gives no edges", code) }
+        return edges.count - before
     }
 
     private func fault(_ what: String, _ code: Int32) -> SensorFault {
         let lines = offsets.map { "\($0)" }.joined(separator: ", ")
         return SensorFault("line \(lines) of \(chip.title) \(what): \(String(cString: strerror(code)))")
+    }
+}
+
+extension Edge {
+    fileprivate init(_ event: sh_gpio_event) {
+        self.init(
+            line: Int(event.index), value: event.is_rising != 0,
+            time: Instant(nanoseconds: Int64(clamping: event.nanoseconds)),
+            number: event.number == 0 ? nil : Int64(clamping: event.number), dropped: Int64(clamping: event.dropped))
     }
 }
 

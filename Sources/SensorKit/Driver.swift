@@ -17,6 +17,13 @@ public protocol Driver: SendableMetatype {
     /// `sensorhub detect`.
     static var i2cAddresses: [UInt8] { get }
 
+    /// How such a chip can be told from others at its addresses. For `sensorhub detect`.
+    static var i2cIdentity: I2CIdentity { get }
+
+    /// The sensors that the kernel's drivers show and this driver can read. They are not read for this. For
+    /// `sensorhub detect`.
+    static func sensors(of devices: KernelDevices) -> [KernelSensor]
+
     /// Checks the type and the attributes of the instance; see `DriverContext.requireFields` and `attributes`.
     ///
     /// A sensor that does not answer is no reason to throw here: `read` says so, and is called again.
@@ -62,6 +69,8 @@ public protocol Driver: SendableMetatype {
 
 extension Driver {
     public static var i2cAddresses: [UInt8] { [] }
+    public static var i2cIdentity: I2CIdentity { .unknown }
+    public static func sensors(of devices: KernelDevices) -> [KernelSensor] { [] }
 
     // For a sensor that is only read on schedule.
     public var descriptors: [Int32] { [] }

@@ -44,16 +44,18 @@ extension Entry {
             let correction = corrections.first { $0.corrects(reading.position) }
             let time = reading.time &+ (correction?.offset ?? 0)
             let mark = reading.isUncertain && correction == nil ? #","u":true"# : ""
-            payload.append(contentsOf:
-                #"{"t":\#(time),"boot":\#(reading.position.boot),"seq":\#(reading.position.seq)\#(mark),"v":"#.utf8)
+            payload.append(
+                contentsOf:
+                    #"{"t":\#(time),"boot":\#(reading.position.boot),"seq":\#(reading.position.seq)\#(mark),"v":"#.utf8)
             payload.append(contentsOf: reading.values)
             payload.append(contentsOf: "},".utf8)
         case .end(let last):
             payload.append(contentsOf: #"{"boot":\#(last.boot),"end":\#(last.seq)},"#.utf8)
         case .clock(let correction):
             guard let sent = correction.sent else { return }
-            payload.append(contentsOf:
-                #"{"boot":\#(sent.boot),"clock":[\#(sent.seqs.lowerBound),\#(sent.seqs.upperBound)],"#.utf8)
+            payload.append(
+                contentsOf:
+                    #"{"boot":\#(sent.boot),"clock":[\#(sent.seqs.lowerBound),\#(sent.seqs.upperBound)],"#.utf8)
             payload.append(contentsOf: #""offset":\#(correction.offset)},"#.utf8)
         }
     }
@@ -98,17 +100,19 @@ extension Entry {
         switch kind {
         case .reading, .uncertainReading:
             guard let list = integers(3), numbers.contains(list[0]), numbers.contains(list[1]) else { return nil }
-            self = .reading(KeptReading(
-                position: Position(boot: list[0], seq: list[1]), time: list[2],
-                isUncertain: kind == .uncertainReading, values: Array(body.dropFirst(24))))
+            self = .reading(
+                KeptReading(
+                    position: Position(boot: list[0], seq: list[1]), time: list[2],
+                    isUncertain: kind == .uncertainReading, values: Array(body.dropFirst(24))))
         case .end:
             guard let list = integers(2), list.allSatisfy(numbers.contains) else { return nil }
             self = .end(Position(boot: list[0], seq: list[1]))
         case .clock:
             guard let list = integers(5), list[..<3].allSatisfy(numbers.contains), list[1] <= list[2]
             else { return nil }
-            self = .clock(KeptCorrection(
-                span: Span(boot: list[0], seqs: list[1]...list[2]), sentThrough: list[3], offset: list[4]))
+            self = .clock(
+                KeptCorrection(
+                    span: Span(boot: list[0], seqs: list[1]...list[2]), sentThrough: list[3], offset: list[4]))
         }
     }
 }

@@ -12,11 +12,14 @@ struct DetectCommand: AsyncParsableCommand {
             Looks at the machine that it runs on, and needs no hub; for another node, run it there. No line is taken and \
             no sensor is read. At I2C buses only such addresses are asked for an answer that a driver's chip could have, \
             without EEPROMs and the like, and no bus of a mainboard or graphics card unless --bus names it: there are \
-            chips that a mere question disturbs. --probe asks every address, as i2cdetect does.
+            chips that a mere question disturbs. --probe asks every address, as i2cdetect does. Of a chip that answers \
+            the register is read that says what it is, where none of our drivers' chips at that address would mind; \
+            --no-identify leaves that out.
             """)
 
     @Option(help: ArgumentHelp("Look at this I2C bus only.", valueName: "number")) var bus: Int?
     @Flag(help: "Ask every address of the buses; some chips mind that.") var probe = false
+    @Flag(name: .customLong("no-identify"), help: "Do not read from chips what they are.") var leavesIdentity = false
     @Option(
         help: ArgumentHelp(
             "The node that the entries are for; else that of the hub that runs here.", valueName: "id"))
@@ -33,6 +36,7 @@ struct DetectCommand: AsyncParsableCommand {
         var arguments = ["--detect"]
         if let bus { arguments += ["--bus", "\(bus)"] }
         if probe { arguments.append("--probe") }
+        if leavesIdentity { arguments.append("--no-identify") }
         let found: JSON
         do {
             found = try JSON(parsing: try output(of: installation.driver, arguments))

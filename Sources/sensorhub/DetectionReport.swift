@@ -60,12 +60,15 @@ struct DetectionReport {
             for chip in bus["chips"]?.array ?? [] {
                 let drivers = chip.plain("drivers")
                 let kernel = chip.plain("kernel_driver")
-                lines.append(
-                    "  \(chip.plain("address"))  "
-                        + (!kernel.isEmpty
-                            ? "the kernel's driver '\(kernel)' has it"
-                            : "answers; \(drivers.isEmpty ? "no driver of ours is for this address" : "could be: \(drivers)")")
-                )
+                let answer =
+                    if !kernel.isEmpty {
+                        "the kernel's driver '\(kernel)' has it"
+                    } else if drivers.isEmpty {
+                        "answers; no driver of ours is for it"
+                    } else {
+                        "answers; \(chip["identified"]?.bool == true ? "is" : "could be"): \(drivers)"
+                    }
+                lines.append("  \(chip.plain("address"))  \(answer)")
             }
             switch bus.plain("scan") {
             case "none":
@@ -89,6 +92,10 @@ struct DetectionReport {
             + devices.map { "  \($0.plain("subsystem"))  \($0.plain("device"))  \($0.plain("name"))" } + [""]
     }
 
+    private func text(_ document: JSON) -> [String] {
+        document.text(indented: true).split(separator: "\n").map(String.init)
+    }
+
     private var faults: [String] {
         let faults = items("faults").map(\.plain)
         return faults.isEmpty ? [] : ["Could not be seen"] + faults.map { "  \($0)" } + [""]
@@ -102,13 +109,19 @@ struct DetectionReport {
         }
         let sensors = items("sensors")
         guard !sensors.isEmpty else {
-            return lines + ["No chip was found that could be registered as it is."]
+            return lines + ["Nothing was found that could be registered as it is."]
+        }
+        let types = items("sensor_type_list")
+        if !types.isEmpty {
+            lines.append("For sensorTypeRegistration.json; leave out what you do not want, in both files:")
+            lines += text(["sensor_type_list": .array(types)])
         }
         lines.append(
             "For sensorInstance.json; of several entries for an address keep the one of the chip that is there:")
-        lines += JSON.array(sensors).text(indented: true).split(separator: "\n").map(String.init)
+        lines += text(.array(sensors))
         lines.append("To register it:")
         lines += items("types").map { "  sensorhub types register \($0.plain)" }
+        if !types.isEmpty { lines.append("  sensorhub types register sensorTypeRegistration.json") }
         lines.append("  sensorhub sensors register sensorInstance.json")
         if sensors[0]["node"] == nil {
             lines.append("A hub with several nodes needs \"node\" in each entry: --node ID adds it.")

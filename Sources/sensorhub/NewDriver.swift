@@ -9,8 +9,8 @@ extension NewCommand {
             abstract: "Make a folder with a working driver of your own: a package with code, test and sensor type.",
             discussion: """
                 The driver is named as the folder. What is built is a program sensorhub-driver-NAME; an agent that has it in \
-                its PATH runs it for sensors with "driver": "NAME". A driver that is to come with sensorhub is a folder \
-                under Drivers/ of its repository instead: docs/drivers.md.
+                its PATH runs it for sensors with "driver": "NAME". In a checkout of sensorhub, the folder Drivers/NAME \
+                is made as a driver that is to come with it, with an emulator or a test for the hardware lab.
                 """)
 
         enum Kind: String, EnumerableFlag {
@@ -39,22 +39,36 @@ extension NewCommand {
             }
             guard !File.exists(dir) else { throw CommandError("\(dir): is there already") }
             let installation = try Installation.find()
-            let source = try PackageSource(sensorhub, installation.share)
             let template = "\(installation.examples)/driver-template"
+            let project = sensorhub == nil ? NewProjectDriver(dir) : nil
             let (field, type, attributes) =
                 switch kind {
                 case .plain: ("uptime_seconds", "float", "")
                 case .i2c: ("temperature_celsius", "float", ", \"i2c\": 1")
                 case .gpio: ("active", "bool", ", \"line\": \"GPIO17\"")
                 }
-            let words = [
-                ("MY-NAME", name), ("MY-DEPENDENCY", source.dependency), ("MY-PACKAGE", source.identity),
-                ("MY-ORIGIN", source.place), ("MY-FIELD-TYPE", type), ("MY-FIELD", field),
+            let texts = [
+                ("MY-NAME", project?.name ?? name), ("MY-FIELD-TYPE", type), ("MY-FIELD", field),
                 ("MY-ATTRIBUTES", attributes),
             ]
+            if let project {
+                let count = try project.make(from: template, kind: kind.rawValue) { text in
+                    texts.reduce(text) { $0.replacing($1.0, with: $1.1) }
+                }
+                print("\(dir): \(count) files, and its name in Package.swift and Drivers/Drivers.swift. To test it:")
+                print("  swift test --filter \(project.folder)Tests")
+                print("  swift build --product sensor-driver && Tests/HardwareLab/run Drivers/\(project.folder)/Lab")
+                return
+            }
+            let source = try PackageSource(sensorhub, installation.share)
+            let words =
+                texts + [
+                    ("MY-DEPENDENCY", source.dependency), ("MY-PACKAGE", source.identity),
+                    ("MY-ORIGIN", source.place),
+                ]
             func filled(_ text: String) -> String { words.reduce(text) { $0.replacing($1.0, with: $1.1) } }
 
-            let variants = Kind.allCases.map(\.rawValue)
+            let variants = Kind.allCases.map(\.rawValue) + ["project"]
             var count = try copyTemplate(template, to: dir, skipping: variants, filled)
             for (file, folder) in [("MyDriver.swift", "Sources/MyDriver"), ("MyDriverTests.swift", "Tests")] {
                 try Folder.make("\(dir)/\(folder)", mode: 0o755)

@@ -254,6 +254,12 @@ class Guest:
         self.call("modprobe", module=module, arguments=list(arguments))
 
 
+def stop_all(lab: str, state: str) -> None:
+    """Ends the guests that were left running in a state folder: that of one process, and those of several."""
+    for file in [*Path(state).glob("qemu.pid"), *Path(state).glob("*/qemu.pid")]:
+        Guest(Path(lab), file.parent).kill()
+
+
 class Process:
     """A program that runs in the guest."""
 

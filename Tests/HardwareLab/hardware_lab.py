@@ -46,8 +46,9 @@ def path_of(variable: str) -> Path:
 
 @pytest.fixture(scope="session")
 def guest(request: pytest.FixtureRequest) -> Iterator[Guest]:
-    """The guest, which all tests share."""
-    guest = Guest(path_of("SENSORHUB_LAB"), path_of("SENSORHUB_LAB_STATE"))
+    """The guest, which all tests share; where several processes run them (pytest-xdist), each of these has its own."""
+    guest = Guest(
+        path_of("SENSORHUB_LAB"), path_of("SENSORHUB_LAB_STATE") / os.environ.get("PYTEST_XDIST_WORKER", ""))
     driver = path_of("SENSORHUB_TEST_BUILD") / "sensor-driver"
     if not driver.exists():
         pytest.exit(f"{driver} is not built: make hardware-test, or set SENSORHUB_TEST_BUILD", returncode=2)

@@ -7,6 +7,8 @@ public final class ScriptedLine {
     public var level: Bool
     /// What a request says next instead of the value.
     public var fault: SensorFault?
+    /// The values cannot be read any more once edges were taken, as of a line that goes while it is read.
+    public var failsAfterEdges = false
     /// All levels that an output was set to.
     public private(set) var outputs: [Bool] = []
     /// Called when an output is set.
@@ -42,6 +44,7 @@ final class ScriptedLines: GPIOLines {
     let request: LineRequest
     private let lines: [ScriptedLine]
     private let wakeUp = WakeUp()
+    private var hasGivenEdges = false
 
     init(_ lines: [ScriptedLine], _ request: LineRequest) {
         self.lines = lines
@@ -63,6 +66,7 @@ final class ScriptedLines: GPIOLines {
 
     func values() throws(SensorFault) -> [Bool] {
         try check()
+        if lines.contains(where: \.failsAfterEdges), hasGivenEdges { throw SensorFault("gone while it was read") }
         return lines.map { $0.level != request.isActiveLow }
     }
 
@@ -78,6 +82,7 @@ final class ScriptedLines: GPIOLines {
     func edges() throws(SensorFault) -> [Edge] {
         try check()
         wakeUp.reset()
+        hasGivenEdges = true
         let edges = lines.flatMap(\.edges).sorted { $0.time < $1.time }
         for line in lines { line.edges = [] }
         return edges

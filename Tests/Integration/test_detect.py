@@ -18,10 +18,18 @@ FOUND = {
     "i2c": [
         {"bus": 1, "name": "bcm2835", "scan": "known", "reason": None, "chips": [
             {"address": "0x23", "kernel_driver": None, "drivers": ["bh1750"]},
+            {"address": "0x76", "kernel_driver": None, "drivers": ["bme280"], "identified": True},
+            {"address": "0x77", "kernel_driver": None, "drivers": [], "identified": False},
             {"address": "0x68", "kernel_driver": "rtc-ds1307", "drivers": []}]},
         {"bus": 7, "name": "smbus", "scan": "none", "reason": "it is the mainboard's", "chips": []}],
     "kernel": [{"subsystem": "hwmon", "device": "hwmon0", "name": "cpu_thermal"}],
-    "sensors": [{"name": "bh1750-1-23", "sensor_type": "bh1750", "driver": "bh1750", "i2c": 1, "i2c_address": "0x23"}],
+    "sensors": [
+        {"name": "bh1750-1-23", "sensor_type": "bh1750", "driver": "bh1750", "i2c": 1, "i2c_address": "0x23"},
+        {"name": "hwmon-cpu_thermal", "sensor_type": "hwmon-cpu_thermal", "driver": "hwmon", "device": "cpu_thermal",
+         "channels": {"temp1_celsius": "temp1"}}],
+    "sensor_type_list": [
+        {"name": "hwmon-cpu_thermal", "sensor_data_structure": {"temp1_celsius": "float"}, "control_functions": [
+            {"name": "set", "params": [{"name": "setting", "type": "string"}, {"name": "value", "type": "string"}]}]}],
     "faults": ["no permission to open /dev/i2c-3: group 'i2c' may; make 'pi' a member"],
 }
 
@@ -52,7 +60,7 @@ def test_this_machine(hub: Hub) -> None:
     result = hub.run("detect")
     assert result.returncode == 0 and result.stdout.strip(), result.stderr
     document = hub.json("detect")
-    assert set(document) == {"gpio", "i2c", "kernel", "sensors", "faults", "types"}
+    assert set(document) == {"gpio", "i2c", "kernel", "sensors", "sensor_type_list", "faults", "types"}
 
 
 def test_for_people(found: Any) -> None:
@@ -61,6 +69,8 @@ def test_for_people(found: Any) -> None:
     lines = done.stdout.splitlines()
     assert "I2C bus 1 'bcm2835'" in lines
     assert "  0x23  answers; could be: bh1750" in lines
+    assert "  0x76  answers; is: bme280" in lines
+    assert "  0x77  answers; no driver of ours is for it" in lines
     assert "  0x68  the kernel's driver 'rtc-ds1307' has it" in lines
     assert any("not asked, since it is the mainboard's" in line and "--bus 7" in line for line in lines)
     assert "  hwmon  hwmon0  cpu_thermal" in lines
@@ -68,6 +78,13 @@ def test_for_people(found: Any) -> None:
     # A consumer's name is somebody else's text.
     assert "\x1b" not in done.stdout
     assert f"  sensorhub types register {CHECKOUT}/Drivers/BH1750/BH1750.type.json" in lines
+    assert "  sensorhub types register sensorTypeRegistration.json" in lines
+
+
+def test_options_are_passed_on(found: Any, tmp_path: Path) -> None:
+    driver = printing(FOUND).replace("cat", f'echo "$@" > {tmp_path}/arguments\ncat', 1)
+    assert found(driver, "--bus", "3", "--probe", "--no-identify").returncode == 0
+    assert (tmp_path / "arguments").read_text() == "--detect --bus 3 --probe --no-identify\n"
 
 
 def test_no_hardware_at_all(found: Any) -> None:
@@ -78,18 +95,23 @@ def test_no_hardware_at_all(found: Any) -> None:
 
 def test_what_it_prints_can_be_registered(hub: Hub, found: Any, tmp_path: Path) -> None:
     document = json.loads(found(printing(FOUND), "--json").stdout)
-    entry = document["sensors"][0]
+    entries = document["sensors"]
     # The node of the hub that runs here, so that no other reads its own bus 1.
-    assert entry["node"] == hub.node
+    assert {entry["node"] for entry in entries} == {hub.node}
     for file in document["types"]:
         hub.cli("types", "register", file)
-    hub.cli("sensors", "register", write(tmp_path / "sensorInstance.json", [entry]))
+    hub.cli("types", "register", write(
+        tmp_path / "sensorTypeRegistration.json", {"sensor_type_list": document["sensor_type_list"]}))
+    hub.cli("sensors", "register", write(tmp_path / "sensorInstance.json", entries))
     try:
         # This machine need not have such a bus: the driver was started with the entry, and says what it misses.
-        wait_until(
-            lambda: hub.json("sensors", "show", entry["name"])["sensor"]["state"] in ("fault", "online"), 30, "its state")
+        for entry in entries:
+            wait_until(
+                lambda: hub.json("sensors", "show", entry["name"])["sensor"]["state"] in ("fault", "online"), 30,
+                "its state")
     finally:
-        hub.cli("sensors", "remove", entry["name"])
+        for entry in entries:
+            hub.cli("sensors", "remove", entry["name"])
 
 
 @pytest.mark.parametrize("driver, words", [

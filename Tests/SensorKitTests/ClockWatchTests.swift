@@ -41,11 +41,12 @@ private func clocks(_ time: Double, _ uptime: Double, synchronized: Bool = false
         #expect(watch.observe(clocks(500, 30)) == [])
         watch.stamped(at(7, 3))
         watch.stamped(at(8, 1))
-        #expect(watch.observe(clocks(2_030, 30)) == [
-            .init(span: span(7, 1...2), offset: 1_015_000_000),
-            .init(span: span(7, 3...3), offset: 1_530_000_000),
-            .init(span: span(8, 1...1), offset: 1_530_000_000),
-        ])
+        #expect(
+            watch.observe(clocks(2_030, 30)) == [
+                .init(span: span(7, 1...2), offset: 1_015_000_000),
+                .init(span: span(7, 3...3), offset: 1_530_000_000),
+                .init(span: span(8, 1...1), offset: 1_530_000_000),
+            ])
     }
 
     @Test func aClockThatIsCalledRightWithoutAStepIsRight() {

@@ -8,7 +8,8 @@ private let id = Identifier("lamp-1")!
 
 private func reading(_ boot: Int64, _ seq: Int64, uncertain: Bool = false, bytes: Int = 7) -> KeptReading {
     KeptReading(
-        position: at(boot, seq), time: 5, isUncertain: uncertain, values: Array(#"{"x":1}"#.utf8)
+        position: at(boot, seq), time: 5, isUncertain: uncertain,
+        values: Array(#"{"x":1}"#.utf8)
             + [UInt8](repeating: 0x20, count: bytes - 7))
 }
 

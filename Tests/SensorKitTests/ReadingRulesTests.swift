@@ -8,7 +8,8 @@ import Testing
     private let type = SensorType(
         name: Identifier("climate")!,
         fields: [
-            Field(name: "temperature", type: .float), Field(name: "count", type: .int), Field(name: "open", type: .bool),
+            Field(name: "temperature", type: .float), Field(name: "count", type: .int),
+            Field(name: "open", type: .bool),
         ], functions: [])
 
     private func rules(_ attributes: JSONObject) throws -> ReadingRules {
@@ -79,19 +80,33 @@ import Testing
         for second in [0, 30, 59] as [Int64] { _ = try rules.take(["temperature": 20.5], at: at(second)) }
         #expect(rules.alerts.isEmpty)
         _ = try rules.take(["temperature": 20.5], at: at(60))
-        #expect(rules.alerts.map(\.reason) == ["temperature has been exactly 20.5 for more than 60 s: is the sensor stuck?"])
+        #expect(
+            rules.alerts.map(\.reason) == ["temperature has been exactly 20.5 for more than 60 s: is the sensor stuck?"]
+        )
         _ = try rules.take(["temperature": 20.6], at: at(61))
         #expect(rules.alerts.isEmpty)
     }
 
     @Test(
         arguments: [
-            (["fields": ["temprature": [:]]], "fields.temprature: type 'climate' has no such field (did you mean 'temperature'?)"),
+            (
+                ["fields": ["temprature": [:]]],
+                "fields.temprature: type 'climate' has no such field (did you mean 'temperature'?)"
+            ),
             (["fields": ["open": [:]]], "fields.open: is bool: there are rules for numbers only"),
-            (["fields": ["temperature": ["dleta": 1]]], "fields.temperature: unknown key 'dleta' (did you mean 'delta'?)"),
+            (
+                ["fields": ["temperature": ["dleta": 1]]],
+                "fields.temperature: unknown key 'dleta' (did you mean 'delta'?)"
+            ),
             (["fields": ["temperature": ["delta": 0]]], "fields.temperature.delta: must be more than 0, is 0.0"),
-            (["fields": ["temperature": ["range": [3]]]], "fields.temperature.range: expected [lower, upper], one of which may be null"),
-            (["fields": ["temperature": ["range": [3, 3]]]], "fields.temperature.range: the lower bound 3.0 is not below the upper bound 3.0"),
+            (
+                ["fields": ["temperature": ["range": [3]]]],
+                "fields.temperature.range: expected [lower, upper], one of which may be null"
+            ),
+            (
+                ["fields": ["temperature": ["range": [3, 3]]]],
+                "fields.temperature.range: the lower bound 3.0 is not below the upper bound 3.0"
+            ),
             (
                 ["fields": ["temperature": ["warning": [0, 50], "error": [0, 40]]]],
                 "fields.temperature: 'warning' (0.0 to 50.0) reaches beyond 'error' (0.0 to 40.0)"

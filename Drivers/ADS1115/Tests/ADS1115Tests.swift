@@ -57,10 +57,14 @@ import Testing
         arguments: [
             ([:], [[0x60, 0xA0]], "no ads1115: its configuration is 0x60 0xA0 after it was set to 0xC3 0x83"),
             ([:], [[0x43, 0x83]], "a conversion did not end in time"),
-            ([:], [[0xC3, 0x83], [0x7F, 0xFF]],
-                "AIN0 is at the end of the range of 4.096 V or beyond; a greater range_volts measures more"),
-            (["range_volts": 6.144], [[0xC1, 0x83], [0x80, 0x00]],
-                "AIN0 is at the end of the range of 6.144 V or beyond"),
+            (
+                [:], [[0xC3, 0x83], [0x7F, 0xFF]],
+                "AIN0 is at the end of the range of 4.096 V or beyond; a greater range_volts measures more"
+            ),
+            (
+                ["range_volts": 6.144], [[0xC1, 0x83], [0x80, 0x00]],
+                "AIN0 is at the end of the range of 6.144 V or beyond"
+            ),
             (["chip": "ads1015"], [[0xC3, 0x83], [0x7F, 0xF0]], "AIN0 is at the end of the range"),
         ] as [(JSONObject, [[UInt8]], String)])
     func whatIsNoMeasurement(attributes: JSONObject, answers: [[UInt8]], message: String) throws {

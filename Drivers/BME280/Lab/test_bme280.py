@@ -134,3 +134,15 @@ def test_a_measurement_that_does_not_end(lab):
 def test_an_empty_calibration(lab):
     bus = lab.i2c({0x76: bme280(calibration=[0] * 12)})
     faulty(lab, "the calibration that the chip has stored cannot be", i2c=bus.name)
+
+
+def test_detect_says_which_of_the_chips_it_is(lab, guest):
+    """At 0x76 and 0x77, BME280 and BMP180 are told apart by the register 0xD0, unless nobody is to be asked."""
+    bus = lab.i2c({0x76: bme280(), 0x77: Emulated(BMP085, "BMP085")})
+
+    def chips(*options):
+        found = json.loads(guest.run(lab.program, "--detect", "--bus", str(bus.number), *options).stdout)
+        return {chip["address"]: (chip["drivers"], chip["identified"]) for chip in found["i2c"][0]["chips"]}
+
+    assert chips() == {"0x76": (["bme280"], True), "0x77": (["bmp085"], True)}
+    assert chips("--no-identify") == {"0x76": (["bme280"], False), "0x77": (["bme280", "bmp085"], False)}

@@ -102,6 +102,13 @@ import Testing
         #expect(try driver.read().isEmpty)
     }
 
+    @Test func proposesItself() throws {
+        try kernelSays(celsius: "-10100", humidity: "65200")
+        try sys.write("sys/bus/iio/devices/iio:device1/name", "bh1750\n")
+        let found = DHT22Driver.sensors(of: KernelDevices(root: sys.path))
+        #expect(found.map(\.attributes) == [["device": "dht11"]])
+    }
+
     @Test func nothingIsPublishedOfWhatCannotBe() throws {
         try kernelSays(celsius: "-10100", humidity: "165200")
         var driver = try driver(["device": "dht11"])

@@ -93,6 +93,18 @@ import Testing
         #expect(reason(&driver) == "there are 2 of them; the attribute 'device' says which: \(number), 28-0316a2795d00")
     }
 
+    @Test func proposesItself() throws {
+        try sys.write("sys/bus/w1/devices/w1_bus_master1/w1_master_slaves", "\(number)\n")
+        try sys.makeFolder("sys/bus/w1/devices/10-0316a2795cff")
+        try says(0x0191)
+        try says(0x0191, of: "28-0316a2795d00")
+        let found = DS18B20Driver.sensors(of: KernelDevices(root: sys.path))
+        #expect(found.map(\.attributes) == [["device": .string(number)], ["device": "28-0316a2795d00"]])
+        #expect(found.allSatisfy { $0.ownType == nil })
+        var first = try driver(found[0].attributes)
+        #expect(try first.read().count == 1)
+    }
+
     @Test func eightyFiveIsBelievedOnlyNearby() throws {
         var driver = try driver(["device": .string(number)])
         try says(0x0550)

@@ -84,6 +84,43 @@ import Testing
             try driver.read().map(\.values) == [values(false, changes: 2, lost: 2), values(false, changes: 2, lost: 2)])
     }
 
+    /// A line of a chip that has no interrupts.
+    @Test func isLookedAtWhereThatIsWanted() throws {
+        var driver = try driver(["poll_ms": 5])
+        #expect(driver.wakeUp == nil)
+        #expect(try driver.read().map(\.values) == [values(false, changes: 0)])
+        #expect(hardware.requests.map(\.direction) == [.input(.none)])
+        #expect(driver.descriptors.isEmpty)
+        #expect(try #require(driver.wakeUp) <= .now + .milliseconds(5))
+        line.change(to: true)
+        #expect(try driver.react().map(\.values) == [values(true, changes: 1)])
+        #expect(try driver.react() == [])
+    }
+
+    @Test func isLookedAtAndDebounced() throws {
+        var driver = try driver(["poll_ms": 1, "debounce_ms": 50])
+        _ = try driver.read()
+        line.change(to: true)
+        #expect(try driver.react() == [])
+        line.change(to: false)
+        #expect(try driver.react() == [])
+        line.change(to: true)
+        #expect(try driver.react() == [])
+        pause(.milliseconds(60))
+        #expect(try driver.react().map(\.values) == [values(true, changes: 1, bounces: 1)])
+    }
+
+    /// What had happened before is told when it is there again.
+    @Test func changesBeforeAFaultAreNotLost() throws {
+        var driver = try driver(["debounce_ms": 50])
+        _ = try driver.read()
+        line.change(to: true, at: .now + .milliseconds(-200))
+        line.failsAfterEdges = true
+        #expect(throws: SensorFault.self) { try driver.react() }
+        line.failsAfterEdges = false
+        #expect(try driver.read().map(\.values) == [values(true, changes: 1), values(true, changes: 1)])
+    }
+
     @Test func aLineThatFailsIsTakenAnew() throws {
         var driver = try driver()
         _ = try driver.read()
@@ -109,7 +146,8 @@ import Testing
                 ["bias": "pullup"],
                 "bias: 'pullup' is none of as_is, disabled, pull_up, pull_down (did you mean 'pull_up'?)"
             ),
-            (["debounce_ms": -1], "debounce_ms: must be from 0 to 10000, is -1"),
+            (["debounce_ms": -1], "debounce_ms: must be from 0.0 to 10000.0, is -1.0"),
+            (["poll_ms": 0], "poll_ms: must be from 1 to 10000, is 0"),
             (["active_low": 1], "active_low: expected true or false, found a whole number"),
         ] as [(JSONObject, String)])
     func wrongAttributes(attributes: JSONObject, message: String) {

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,17 @@ def test_reads_what_the_kernel_reads(lab, guest, thermometer, celsius):
     wait_until(lambda: int(guest.read(f"{thermometer.device}/temp1_input")) == celsius * 1_000, "the kernel's value")
     running = sensor(lab, thermometer).start()
     assert running.wait_for_values(1)[0]["temperature_celsius"] == celsius
+
+
+def test_what_detect_proposes_works(lab, guest, thermometer, tmp_path):
+    found = json.loads(guest.run(lab.program, "--detect").stdout)
+    entry = next(item for item in found["sensors"] if "temp1_celsius" in item.get("channels", {}))
+    assert entry["driver"] == "hwmon"
+    types = [item for item in found["sensor_type_list"] if item["name"] == entry["sensor_type"]]
+    file = tmp_path / "hwmon.type.json"
+    file.write_text(json.dumps({"sensor_type_list": [{"company": "", **type} for type in types]}))
+    running = lab.sensor("hwmon", interval=0.5, type=file, device=entry["device"], channels=entry["channels"]).start()
+    assert running.wait_for_values(1)[0] == {"temp1_celsius": 23.5}
 
 
 def test_sets_the_chip_through_the_kernel(lab, guest, thermometer):

@@ -70,6 +70,31 @@ import Testing
         #expect(reason(&driver) == "hwmon3 (coretemp): the kernel says that temp1 is at fault")
     }
 
+    /// What `sensorhub detect` prints is to work, also with two of one name.
+    @Test func proposesItself() throws {
+        try says([
+            ("temp1_input", "45000"), ("temp1_max", "90000"), ("in0_input", "1200"), ("fan1_input", "900"),
+            ("pwm1", "3"),
+        ])
+        try says([("power1_input", "1000000")], folder: "hwmon4", name: "twin")
+        try says([("power1_input", "2000000")], folder: "hwmon5", name: "twin")
+        try says([], folder: "hwmon6", name: "nothing")
+        let found = HwmonDriver.sensors(of: KernelDevices(root: sys.path))
+        #expect(found.map { $0.attributes["device"] } == ["coretemp", "hwmon4", "hwmon5"])
+        #expect(
+            found[0].attributes["channels"]
+                == ["fan1_rpm": "fan1", "in0_v": "in0", "temp1_celsius": "temp1"])
+        let values: [JSONObject] = [
+            ["fan1_rpm": 900.0, "in0_v": 1.2, "temp1_celsius": 45.0], ["power1_w": 1.0], ["power1_w": 2.0],
+        ]
+        for (sensor, expected) in zip(found, values) {
+            var driver = try driver(
+                try #require(sensor.attributes["channels"]?.object),
+                device: try #require(sensor.attributes["device"]?.string))
+            #expect(try driver.read().map(\.values) == [expected])
+        }
+    }
+
     @Test func twoOfOneName() throws {
         try says([("temp1_input", "1000")])
         try says([("temp1_input", "2000")], folder: "hwmon4")

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,17 @@ def test_reads_what_the_kernel_reads(lab, guest, light):
         value = sensor.wait_for_values(1)[0]["illuminance_lux"]
         assert value == pytest.approx(raw * scale) == pytest.approx(123.5, abs=1)
         sensor.stop()
+
+
+def test_what_detect_proposes_works(lab, guest, light, tmp_path):
+    found = json.loads(guest.run(lab.program, "--detect").stdout)
+    entry = next(item for item in found["sensors"] if "illuminance_lux" in item.get("channels", {}))
+    assert entry["driver"] == "iio"
+    types = [item for item in found["sensor_type_list"] if item["name"] == entry["sensor_type"]]
+    file = tmp_path / "iio.type.json"
+    file.write_text(json.dumps({"sensor_type_list": [{"company": "", **type} for type in types]}))
+    running = lab.sensor("iio", interval=0.5, type=file, device=entry["device"], channels=entry["channels"]).start()
+    assert running.wait_for_values(1)[0] == {"illuminance_lux": pytest.approx(123.5, abs=1)}
 
 
 def test_factor_and_changes(lab, light):

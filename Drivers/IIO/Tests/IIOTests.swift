@@ -51,6 +51,36 @@ import Testing
         #expect(values["lux"] == .int(300))
     }
 
+    /// What `sensorhub detect` prints is to work: each channel under a name that a field can have.
+    @Test func proposesItself() throws {
+        for file in [
+            "in_temp_input", "in_humidityrelative_raw", "in_voltage0-voltage1_raw", "in_voltage0_raw",
+            "in_voltage0_input", "in_accel_x_raw", "in_voltage_scale", "in_temp_offset", "uevent",
+        ] { try sys.write("\(folder)/\(file)", "1\n") }
+        try sys.write("\(folder)/name", "chip\n")
+        try sys.write("sys/bus/iio/devices/trigger0/name", "a trigger\n")
+        try sys.write("sys/bus/iio/devices/iio:device1/name", "nothing to read\n")
+        let found = IIODriver.sensors(of: KernelDevices(root: sys.path))
+        #expect(found.count == 1)
+        let channels: JSONObject = [
+            "accel_x": "accel_x", "humidityrelative_percent": "humidityrelative", "temp_celsius": "temp",
+            "voltage0_voltage1_v": "voltage0-voltage1", "voltage0_v": "voltage0",
+        ]
+        #expect(found[0].attributes == ["device": "chip", "channels": .object(channels)])
+        let type = try #require(found[0].ownType)
+        var driver = try driver(found[0].attributes, fields: type.fields)
+        #expect(try driver.read()[0].values.count == 5)
+    }
+
+    /// The scale of differences is a file of its own, where it is one for all of them.
+    @Test func differencesHaveTheirScale() throws {
+        for (file, text) in [
+            ("in_voltage0-voltage1_raw", "100"), ("in_voltage-voltage_scale", "2"), ("in_voltage_scale", "7"),
+        ] { try sys.write("\(folder)/\(file)", "\(text)\n") }
+        var driver = try driver(["channels": ["value": "voltage0-voltage1"]])
+        #expect(try driver.read()[0].values["value"] == 0.2)
+    }
+
     @Test func whatIsNotThere() throws {
         try sys.write("\(folder)/in_temp_input", "21500\n")
         var wrong = try driver(["channels": ["value": "tmp"]])

@@ -68,15 +68,25 @@ import Testing
         arguments: [
             ([:], [[0x60, 0xA0]], "no INA219: after a reset its configuration is 0x60 0xA0 instead of 0x39 0x9F"),
             ([:], [[0x39, 0x9F], [0x5D, 0x98], [0, 0], [0x3C, 0x43]], "the measurement did not end in time"),
-            ([:], [[0x39, 0x9F], [0x5D, 0x9A], [0, 0], [0x39, 0x9F]], "the settings are not what they were set to"),
-            ([:], [[0x39, 0x9F], [0xFA, 0x02], [0, 0], [0x3C, 0x43]],
-                "a bus voltage of 32.0 V is outside of what the chip can measure"),
-            ([:], [[0x39, 0x9F], [0x5D, 0x9A], [0x83, 0x00], [0x3C, 0x43]],
-                "there is 320 mV or more at the shunt, 3.2 A with the shunt_ohms given"),
-            (["shunt_range_mv": 40], [[0x39, 0x9F], [0x5D, 0x9A], [0x0F, 0xA0], [0x24, 0x43]],
-                "a greater shunt_range_mv measures more"),
-            (["bus_range_volts": 16], [[0x39, 0x9F], [0x7D, 0x02], [0, 0], [0x1C, 0x43]],
-                "there are 16 V or more at the bus; bus_range_volts 32 measures more"),
+            (
+                [:], [[0x39, 0x9F], [0x5D, 0x9A], [0, 0], [0x39, 0x9F]], "the settings are not what they were set to"
+            ),
+            (
+                [:], [[0x39, 0x9F], [0xFA, 0x02], [0, 0], [0x3C, 0x43]],
+                "a bus voltage of 32.0 V is outside of what the chip can measure"
+            ),
+            (
+                [:], [[0x39, 0x9F], [0x5D, 0x9A], [0x83, 0x00], [0x3C, 0x43]],
+                "there is 320 mV or more at the shunt, 3.2 A with the shunt_ohms given"
+            ),
+            (
+                ["shunt_range_mv": 40], [[0x39, 0x9F], [0x5D, 0x9A], [0x0F, 0xA0], [0x24, 0x43]],
+                "a greater shunt_range_mv measures more"
+            ),
+            (
+                ["bus_range_volts": 16], [[0x39, 0x9F], [0x7D, 0x02], [0, 0], [0x1C, 0x43]],
+                "there are 16 V or more at the bus; bus_range_volts 32 measures more"
+            ),
         ] as [(JSONObject, [[UInt8]], String)])
     func whatIsNoMeasurement(attributes: JSONObject, answers: [[UInt8]], message: String) throws {
         chip.answers = answers

@@ -9,10 +9,20 @@ import Testing
     @Test(
         arguments: [
             (.lm75, [(0x0FA, 125), (0x032, 25), (0x001, 0.5), (0, 0), (0x1FF, -0.5), (0x1CE, -25), (0x192, -55)]),
-            (.lm75b, [(0x3F8, 127), (0x3F7, 126.875), (0x3F1, 126.125), (0x3E8, 125), (0x0C8, 25), (0x001, 0.125),
-                (0x7FF, -0.125), (0x738, -25), (0x649, -54.875), (0x648, -55)]),
-            (.tmp75, [(0x7FF, 127.9375), (0x640, 100), (0x500, 80), (0x4B0, 75), (0x320, 50), (0x190, 25),
-                (0x004, 0.25), (0xFFC, -0.25), (0xE70, -25), (0xC90, -55)]),
+            (
+                .lm75b,
+                [
+                    (0x3F8, 127), (0x3F7, 126.875), (0x3F1, 126.125), (0x3E8, 125), (0x0C8, 25), (0x001, 0.125),
+                    (0x7FF, -0.125), (0x738, -25), (0x649, -54.875), (0x648, -55),
+                ]
+            ),
+            (
+                .tmp75,
+                [
+                    (0x7FF, 127.9375), (0x640, 100), (0x500, 80), (0x4B0, 75), (0x320, 50), (0x190, 25),
+                    (0x004, 0.25), (0xFFC, -0.25), (0xE70, -25), (0xC90, -55),
+                ]
+            ),
         ] as [(LM75Variant, [(UInt16, Double)])])
     func workedExamplesOfTheDataSheets(variant: LM75Variant, examples: [(UInt16, Double)]) {
         for (digits, celsius) in examples {
@@ -57,8 +67,10 @@ import Testing
             ([[0x61]], "no lm75: its configuration is 0x61 after it was set to 0x01"),
             // It says what it was told last, whatever that is.
             ([[0x01], [0x01]], "no lm75: its configuration is 0x01 after it was set to 0x00"),
-            ([[0x01], [0x00], [0x00], [0x7F, 0x00]],
-                "a temperature of 127.0 °C is outside of what the chip can measure"),
+            (
+                [[0x01], [0x00], [0x00], [0x7F, 0x00]],
+                "a temperature of 127.0 °C is outside of what the chip can measure"
+            ),
         ] as [([[UInt8]], String)])
     func whatIsNoMeasurement(answers: [[UInt8]], message: String) throws {
         chip.answers = answers

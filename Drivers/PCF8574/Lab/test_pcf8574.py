@@ -59,8 +59,32 @@ def test_a_line_without_edges(lab, guest):
     chip = guest.glob(f"{folder}/gpiochip*")[0].rsplit("/", 1)[1]
     type = DRIVERS / "DigitalInput" / "DigitalInput.type.json"
     sensor = lab.sensor("digital_input", type=type, line={"chip": chip, "offset": 0}).start()
-    sensor.wait_for_fault(chip, "line 0")
+    sensor.wait_for_fault(chip, "line 0", "the kernel has no edges of it", '"poll_ms"')
     assert sensor.values == []
+    sensor.stop()
+    # The way out.
+    sensor = lab.sensor("digital_input", type=type, line={"chip": chip, "offset": 0}, poll_ms=20).start()
+    assert sensor.wait_for_values(1)[0]["active"] is True
+    bus.set(0x22, grounded=0x01)
+    sensor.wait_for(active=False, changes=1, lost_edges=0)
+
+
+@pytest.mark.parametrize("safe, at_the_end", [("off", False), ("on", True), ("keep", True)])
+def test_an_output_is_safe_when_its_driver_ends(lab, guest, safe, at_the_end):
+    """This chip keeps what a line was set to when nobody holds it any more, so that it can be seen."""
+    bus = lab.i2c({0x23: pcf8574()})
+    folder = bus.bind("pcf8574", 0x23, module="gpio-pcf857x")
+    lab.undo(lambda: bus.unbind(0x23))
+    chip = guest.glob(f"{folder}/gpiochip*")[0].rsplit("/", 1)[1]
+    type = DRIVERS / "DigitalOutput" / "DigitalOutput.type.json"
+    # An input is a pin that is high: only one that is low has been set.
+    sensor = lab.sensor(
+        "digital_output", type=type, line={"chip": chip, "offset": 4}, active_low=True, safe=safe).start()
+    sensor.wait_for_values(1)
+    assert sensor.call("on")["status"] == "done"
+    assert bus.call(0x23, "levels") & 0x10 == 0
+    assert sensor.stop() == 0
+    assert (bus.call(0x23, "levels") & 0x10 == 0) is at_the_end
 
 
 def test_inputs(lab):

@@ -51,8 +51,10 @@ import Testing
     @Test(
         arguments: [
             ([:], "'i2c' is missing"),
-            (["i2c": 1, "i2c_address": "0x4C"],
-                "i2c_address: 0x4C is no address that this chip can have: 0x48, 0x49, 0x4A, 0x4B"),
+            (
+                ["i2c": 1, "i2c_address": "0x4C"],
+                "i2c_address: 0x4C is no address that this chip can have: 0x48, 0x49, 0x4A, 0x4B"
+            ),
         ] as [(JSONObject, String)])
     func wrongAttributes(attributes: JSONObject, message: String) {
         let error = #expect(throws: ValidationError.self) { try driver(attributes) }

@@ -17,7 +17,7 @@ public struct MyDriver: Driver {
         try context.requireNoFunctions()
         let attributes = context.attributes
         request = LineRequest(
-            [try LineReference(try attributes.required("line"))], .input(.both), bias: .asIs,
+            [try LineReference(try attributes.required("line"))], .input(.none), bias: .asIs,
             isActiveLow: try attributes.optional("active_low")?.bool() ?? false,
             consumer: "sensorhub \(context.instance)")
         hardware = context.hardware
@@ -25,7 +25,8 @@ public struct MyDriver: Driver {
 
     public mutating func read() throws(SensorFault) -> [Measurement] {
         do throws(SensorFault) {
-            let line = try self.line ?? hardware.takeLines(request)
+            let line: any GPIOLines
+            if let held = self.line { line = held } else { line = try hardware.takeLines(request) }
             self.line = line
             return [Measurement(["active": .bool(try line.values()[0])])]
         } catch {

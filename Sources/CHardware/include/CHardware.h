@@ -63,6 +63,9 @@ typedef struct {
     uint64_t nanoseconds;
     /// Counts the line's edges from 1, those that were lost included; 0 where libgpiod does not tell.
     uint64_t number;
+    /// How many edges of the line before this one were dropped because nobody took them. More may have been lost in the
+    /// kernel; where there is a `number` it tells of all, and this is 0.
+    uint64_t dropped;
 } sh_gpio_event;
 
 /// libgpiod's version, as "1.6.3".
@@ -87,3 +90,5 @@ size_t sh_gpio_descriptors(sh_gpio_lines *lines, int *out, size_t count);
 /// Takes edges that wait, and does not wait for more; returns how many, or -1 with `errno`. Those of several lines are
 /// not in order of time.
 ptrdiff_t sh_gpio_read_events(sh_gpio_lines *lines, sh_gpio_event *out, size_t room);
+
+#include "edge_reader.h"

@@ -1,4 +1,4 @@
-/// C and C++ that Swift cannot say: simdjson's parser, libcrypto's digests, adjtimex, mallopt.
+/// C and C++ that Swift cannot say: simdjson's parser, libcrypto's digests, adjtimex, mallopt, madvise.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -40,9 +40,14 @@ ptrdiff_t sh_base64_decode(const uint8_t *text, size_t count, uint8_t *out);
 /// 1 where the kernel was told that the time of day is right, as by NTP (adjtimex(2)).
 int sh_is_clock_synchronized(void);
 
-/// All threads take memory from the same heap (glibc's mallopt(3)): otherwise each keeps what it has freed for itself. To be
-/// called before other threads are started.
+/// All threads take memory from the same heap, and what is free at its end goes back to the system (glibc's mallopt(3)):
+/// otherwise each thread keeps what it has freed for itself. To be called before other threads are started.
 void sh_use_one_heap(void);
+
+/// Lets go of the pages of program and libraries that are as they are in their files: code, symbols, relocations. What is
+/// needed again comes back from the page cache at its first use, and most never is: the dynamic linker alone reads
+/// 1.5 MiB of symbols.
+void sh_let_go_of_startup(void);
 
 #ifdef __cplusplus
 }

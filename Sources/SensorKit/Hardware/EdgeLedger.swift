@@ -1,8 +1,9 @@
 /// Finds out which edges of a line were lost: the kernel keeps a number of them for who is slow to read, and drops those
 /// that come then without a word.
 ///
-/// Where edges are numbered, a number that is left out is an edge that was lost. Where they are not, values must
-/// alternate: two edges to the same value have at least one lost between them. Losses in pairs cannot be seen then.
+/// Where edges are numbered, a number that is left out is an edge that was lost. Where they are not, those that are known
+/// to be dropped count, and values must alternate: two edges to the same value have at least one lost between them. What
+/// the kernel has dropped in pairs cannot be seen then.
 public struct EdgeLedger: Sendable, Hashable {
     /// The value after the last edge that is known.
     public private(set) var value: Bool
@@ -21,7 +22,8 @@ public struct EdgeLedger: Sendable, Hashable {
         if let number = edge.number, let lastNumber {
             missing = max(0, number - lastNumber - 1)
         } else {
-            missing = edge.value == value ? 1 : 0
+            let isValueAsExpected = (edge.value != value) == edge.dropped.isMultiple(of: 2)
+            missing = edge.dropped + (isValueAsExpected ? 0 : 1)
         }
         lastNumber = edge.number
         value = edge.value

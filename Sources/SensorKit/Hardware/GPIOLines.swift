@@ -68,12 +68,16 @@ public struct Edge: Sendable, Hashable {
     public let time: Instant
     /// Counts the line's edges from 1, also those that were lost; nil where that is not known (libgpiod 1.6).
     public let number: Int64?
+    /// How many edges of the line were dropped before this one because they were not taken in time. The kernel may have
+    /// dropped others; a `number` tells of all, and this is 0 then.
+    public let dropped: Int64
 
-    public init(line: Int = 0, value: Bool, time: Instant, number: Int64? = nil) {
+    public init(line: Int = 0, value: Bool, time: Instant, number: Int64? = nil, dropped: Int64 = 0) {
         self.line = line
         self.value = value
         self.time = time
         self.number = number
+        self.dropped = dropped
     }
 }
 
@@ -89,8 +93,9 @@ public protocol GPIOLines: AnyObject {
     /// Readable while edges wait; for `Driver.descriptors`.
     var descriptors: [Int32] { get }
 
-    /// Takes the edges that wait, in order of time; at most a few hundred at a time. It does not wait for more.
+    /// Takes the edges that wait, in order of time; at most a few thousand at a time. It waits for more only in the middle
+    /// of a burst, a few milliseconds after two or more have come, half a second altogether.
     ///
-    /// Read without delay: with libgpiod 1.6 the kernel keeps 16 edges of a line, and drops what comes then.
+    /// Those that nobody takes are kept, about a thousand of a request (4,096 with libgpiod 1.6).
     func edges() throws(SensorFault) -> [Edge]
 }

@@ -41,11 +41,11 @@ public struct KernelDevices: Sendable {
     }
 
     /// The device that `text` stands for: its name as the kernel's driver has it (`bh1750`), the name of its folder
-    /// (`iio:device0`, `28-00000a1b2c3d`), or that of the thing that it is in (`1-0023` for an I2C chip).
+    /// (`iio:device0`, `28-00000a1b2c3d`), or that of the thing that it is of (`1-0023` for an I2C chip).
     public func find(_ text: String, in subsystem: Subsystem) throws(SensorFault) -> KernelDevice {
         let all = all(subsystem)
         if let exact = all.first(where: { $0.entry == text }) { return exact }
-        let matches = all.filter { $0.name == text || $0.parent == text }
+        let matches = all.filter { $0.name == text || $0.thing == text }
         if matches.count == 1 { return matches[0] }
         let list = (matches.isEmpty ? all : matches).map { "\($0.entry) (\($0.name))" }.prefix(20)
         guard matches.isEmpty else {
@@ -71,9 +71,6 @@ public struct KernelDevice: Sendable, Hashable {
 
     /// What the driver calls it; empty where it does not say.
     public var name: String { (try? text("name")) ?? "" }
-
-    /// The thing that it is in, as `1-0023`; nil where there is none.
-    public var parent: String? { KernelLink.last(of: "\(path)/device") }
 
     /// The names of its files, sorted.
     public func files() throws(SensorFault) -> [String] {
@@ -115,9 +112,9 @@ public struct KernelDevice: Sendable, Hashable {
     }
 
     private func shared(_ what: String, of channel: String) throws(SensorFault) -> Double? {
-        // `voltage0` is of the kind `voltage`, `accel_x` of the kind `accel`.
-        let kind = channel.prefix { $0.isLetter }
-        for name in [channel, String(kind)] where has("in_\(name)_\(what)") { return try number("in_\(name)_\(what)") }
+        // `voltage0` is of the kind `voltage`, `accel_x` of the kind `accel`, `voltage0-voltage1` of `voltage-voltage`.
+        let kind = channel.split(separator: "-").map { $0.prefix(while: \.isLetter) }.joined(separator: "-")
+        for name in [channel, kind] where has("in_\(name)_\(what)") { return try number("in_\(name)_\(what)") }
         return nil
     }
 

@@ -44,7 +44,8 @@ struct FieldRule: Sendable, Hashable {
 
     init(_ reader: DocumentReader) throws(ValidationError) {
         try reader.allowOnly(["precision", "delta", "range", "warning", "error", "stuck_after_seconds"])
-        precision = try reader.optional("precision").map { (value) throws(ValidationError) in Int(try value.int(0...9)) }
+        precision = try reader.optional("precision").map { (value) throws(ValidationError) in Int(try value.int(0...9))
+        }
         if let value = try reader.optional("delta") {
             let delta = try value.double()
             guard delta > 0, delta.isFinite else { throw value.error("must be more than 0, is \(delta)") }
@@ -57,7 +58,8 @@ struct FieldRule: Sendable, Hashable {
             stuckAfter = .seconds(try value.int(1...31_536_000))
         }
         for (inner, outer, names) in [
-            (warning, error, ("warning", "error")), (error, range, ("error", "range")), (warning, range, ("warning", "range")),
+            (warning, error, ("warning", "error")), (error, range, ("error", "range")),
+            (warning, range, ("warning", "range")),
         ] {
             if let inner, let outer, !outer.encloses(inner) {
                 throw reader.error(
