@@ -425,6 +425,85 @@ CREATE TABLE IF NOT EXISTS hub.log_line (
     CONSTRAINT log_line_pk PRIMARY KEY (kind, id, number)
 );
 
+-- What each program took, sample by sample; a partition for each day (UTC), which hub.keep_statistics makes and drops.
+CREATE TABLE IF NOT EXISTS hub.program_statistics (
+    at           timestamptz NOT NULL,
+    run          bigint NOT NULL,
+    -- Bytes, as the next four.
+    memory       bigint NOT NULL,
+    proportional bigint,
+    private      bigint,
+    read         bigint,
+    written      bigint,
+    files        bigint,
+    threads      integer NOT NULL,
+    processes    integer NOT NULL,
+    -- Percent of one core; NULL for the first sample that the agent took of it.
+    cpu          real,
+    -- Seconds.
+    uptime       real NOT NULL,
+    kind         text NOT NULL,
+    id           text NOT NULL,
+    node         text NOT NULL,
+    CONSTRAINT program_statistics_pk PRIMARY KEY (kind, id, at)
+) PARTITION BY RANGE (at);
+
+-- How each machine was, sample by sample; partitioned in the same way.
+CREATE TABLE IF NOT EXISTS hub.node_statistics (
+    at               timestamptz NOT NULL,
+    -- Bytes, as the next three.
+    memory           bigint NOT NULL,
+    memory_available bigint NOT NULL,
+    disk             bigint NOT NULL,
+    disk_free        bigint NOT NULL,
+    -- Samples before this one that the agent has given up.
+    dropped          bigint NOT NULL,
+    -- Percent of all cores.
+    cpu              real,
+    load_1           real NOT NULL,
+    load_5           real NOT NULL,
+    load_15          real NOT NULL,
+    -- Degrees Celsius.
+    temperature      real,
+    -- Seconds.
+    uptime           real NOT NULL,
+    node             text NOT NULL,
+    CONSTRAINT node_statistics_pk PRIMARY KEY (node, at)
+) PARTITION BY RANGE (at);
+
+-- Makes the partitions that samples of the last `days` days and of the next two can come into, and drops those that are
+-- older.
+CREATE OR REPLACE FUNCTION hub.keep_statistics(days integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    parent     text;
+    day        timestamptz;
+    next_day   timestamptz;
+    partition  text;
+    first_day  timestamp := date_trunc('day', now() AT TIME ZONE 'UTC') - make_interval(days => days);
+BEGIN
+    FOREACH parent IN ARRAY ARRAY['program_statistics', 'node_statistics'] LOOP
+        FOR day, next_day IN
+            SELECT d AT TIME ZONE 'UTC', (d + interval '1 day') AT TIME ZONE 'UTC'
+            FROM generate_series(first_day, date_trunc('day', now() AT TIME ZONE 'UTC') + interval '2 days',
+                interval '1 day') AS d
+        LOOP
+            partition := parent || to_char(day AT TIME ZONE 'UTC', '_YYYYMMDD');
+            CONTINUE WHEN to_regclass(format('hub.%I', partition)) IS NOT NULL;
+            -- Attached, which lets readers of the others go on.
+            EXECUTE format('CREATE TABLE hub.%I (LIKE hub.%I INCLUDING DEFAULTS)', partition, parent);
+            EXECUTE format('ALTER TABLE hub.%I ATTACH PARTITION hub.%I FOR VALUES FROM (%L) TO (%L)',
+                parent, partition, day, next_day);
+        END LOOP;
+        FOR partition IN
+            SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+            WHERE i.inhparent = format('hub.%I', parent)::regclass
+                AND c.relname < parent || to_char(first_day, '_YYYYMMDD')
+        LOOP
+            EXECUTE format('DROP TABLE hub.%I', partition);
+        END LOOP;
+    END LOOP;
+END $$;
+
 -- Everything that the hub did, with the reason: registered, deployed, bound, placed, refused …
 CREATE TABLE IF NOT EXISTS hub.event (
     at      timestamptz NOT NULL DEFAULT now(),
@@ -444,8 +523,11 @@ CREATE TABLE IF NOT EXISTS hub.incident (
     kind      text NOT NULL,
     subject   text NOT NULL,
     reason    text NOT NULL,
+    log       text[],
     CONSTRAINT incident_pk PRIMARY KEY (id)
 );
+-- Of an incident about a program: the last lines that it wrote.
+ALTER TABLE hub.incident ADD COLUMN IF NOT EXISTS log text[];
 CREATE UNIQUE INDEX IF NOT EXISTS incident_open_once ON hub.incident (kind, subject) WHERE closed_at IS NULL;
 
 -- Readings that were stamped before the clock was right, and by how much: for repeats of them that come later.
@@ -539,6 +621,17 @@ SELECT kind, id, node, run, pid, started_at, ended_at, coalesce(ended_at, now())
        signal, reason
 FROM hub.run;
 
+-- What programs and machines took, sample by sample. Memory and disk in bytes, cpu in percent: of one core for a program,
+-- of all cores for a node.
+CREATE OR REPLACE VIEW report.program_statistics AS
+SELECT at, node, kind, id, run, cpu, memory, proportional, private, threads, files, processes, read, written,
+       make_interval(secs => uptime) AS uptime
+FROM hub.program_statistics;
+CREATE OR REPLACE VIEW report.node_statistics AS
+SELECT at, node, cpu, load_1, load_5, load_15, memory, memory_available, disk, disk_free, temperature,
+       make_interval(secs => uptime) AS uptime, dropped
+FROM hub.node_statistics;
+
 -- Readings that are missing or lost, with their bounds.
 CREATE OR REPLACE VIEW report.gap AS
 SELECT s.name AS sensor, g.boot, g.first_seq, g.last_seq, g.last_seq - g.first_seq + 1 AS readings,
@@ -547,7 +640,7 @@ SELECT s.name AS sensor, g.boot, g.first_seq, g.last_seq, g.last_seq - g.first_s
 FROM hub.gap g
 JOIN hub.sensor s ON s.id = g.sensor_id;
 
-CREATE OR REPLACE VIEW report.incident AS SELECT opened_at, closed_at, kind, subject, reason FROM hub.incident;
+CREATE OR REPLACE VIEW report.incident AS SELECT opened_at, closed_at, kind, subject, reason, log FROM hub.incident;
 CREATE OR REPLACE VIEW report.log AS SELECT at, kind, id, stream, line FROM hub.log_line;
 CREATE OR REPLACE VIEW report.event AS SELECT at, kind, subject, detail FROM hub.event;
 CREATE OR REPLACE VIEW report.dead_letter AS

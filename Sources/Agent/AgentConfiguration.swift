@@ -19,10 +19,13 @@ public struct AgentConfiguration: Sendable {
     public var python: String
     /// Told to the hub.
     public var version: String
+    /// How often it is told what the machine and its programs take; zero for never.
+    public var statisticsInterval: Duration
 
     public init(
         node: Identifier, hub: Identifier, broker: BrokerAddress, password: String, dataDirectory: String,
-        driverExecutable: String, pythonLibrary: String, python: String = "python3", version: String = ""
+        driverExecutable: String, pythonLibrary: String, python: String = "python3", version: String = "",
+        statisticsInterval: Duration = .seconds(5)
     ) {
         self.node = node
         self.hub = hub
@@ -33,6 +36,7 @@ public struct AgentConfiguration: Sendable {
         self.pythonLibrary = pythonLibrary
         self.python = python
         self.version = version
+        self.statisticsInterval = statisticsInterval
     }
 }
 

@@ -22,6 +22,7 @@ actor AgentCore {
 
     private var isConnected = false
     private var isSnapshotDue = false
+    private var statistics = StatisticsQueue()
     /// What the broker has not acknowledged yet.
     private var inFlight: Set<Int32> = []
     private var droppedStates = 0
@@ -56,10 +57,12 @@ actor AgentCore {
                 await site.environments.removeUnused(olderThan: Self.keptSeconds)
             }
         }
+        let sampling = Task { await takeStatistics() }
         for await _ in link.wakes {
             handle(link.take())
             send()
         }
+        sampling.cancel()
         fallback.cancel()
         housekeeping.cancel()
         // Cancelled as this task is, nothing could be waited for in it.
@@ -84,7 +87,11 @@ actor AgentCore {
                 lastRefusal = error
             }
         }
-        if news.isHubBack { isSnapshotDue = true }
+        for time in news.committedStatistics { statistics.committed(time) }
+        if news.isHubBack {
+            isSnapshotDue = true
+            statistics.sendAgain()
+        }
         for (sha256, bytes) in news.archives {
             Task { await site.apps.received(bytes, as: sha256) }
         }
@@ -98,6 +105,8 @@ actor AgentCore {
         isConnected = true
         // libmosquitto sends again what it had in flight.
         inFlight = []
+        // But of what the broker had taken, nobody knows whether it came to the hub.
+        statistics.sendAgain()
         do throws(MQTTError) {
             _ = try link.publish(messages.status(isOnline: true))
             isSnapshotDue = true
@@ -115,7 +124,7 @@ actor AgentCore {
     // MARK: To the broker
 
     /// Sends what is waiting: changes of state, then the snapshot where one is due, so that the latest word is the
-    /// present one, then lines.
+    /// present one, then lines, then statistics.
     private func send() {
         let dropped = reports.droppedStates
         if dropped > droppedStates {
@@ -128,6 +137,9 @@ actor AgentCore {
             } else if isSnapshotDue {
                 guard publish([messages.snapshot(reports.snapshot)]) else { return }
                 isSnapshotDue = false
+            } else if let sample = statistics.next {
+                guard publish([messages.statistics(sample)]) else { return }
+                statistics.sent()
             } else {
                 return
             }
@@ -148,6 +160,23 @@ actor AgentCore {
             }
         }
         return true
+    }
+
+    // MARK: Statistics
+
+    private func takeStatistics() async {
+        let interval = site.configuration.statisticsInterval
+        guard interval > .zero else { return }
+        let source = StatisticsSource(site)
+        var next = ContinuousClock.now
+        while !Task.isCancelled {
+            let (sample, cost) = await source.sample()
+            statistics.add(sample)
+            link.wake()
+            // On a machine with very many processes less often, so that it never takes more than a hundredth of a core.
+            next = max(next + interval, ContinuousClock.now + cost * 100)
+            try? await Task.sleep(until: next)
+        }
     }
 
     // MARK: Plans

@@ -22,6 +22,11 @@ struct AgentMessages: Sendable {
         report(["kind": "snapshot", "t": .int(microsecondsNow()), "programs": .array(programs.map(\.json))])
     }
 
+    /// - Parameter sample: a `StatisticsSample` as JSON.
+    func statistics(_ sample: [UInt8]) -> OutgoingMessage {
+        OutgoingMessage(topic: topics.node(node.text, .statistics), payload: sample)
+    }
+
     func credential(_ hash: String, of program: ProgramID) -> OutgoingMessage {
         report([
             "kind": "credential", "id": .string(program.id.text), "program": .string(program.kind.rawValue),

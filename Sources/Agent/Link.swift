@@ -13,6 +13,8 @@ final class Link: Sendable {
         var disconnection: MQTTError?
         var plan: [UInt8]?
         var signals: [SignalRequest] = []
+        /// Times of samples that the hub has in its database.
+        var committedStatistics: [Int64] = []
         /// The hub has just come up, or back.
         var isHubBack = false
         var archives: [String: [UInt8]] = [:]
@@ -30,6 +32,7 @@ final class Link: Sendable {
     static let maximumArchiveBytes = 128 << 20
     /// More are not kept between two looks.
     private static let maximumSignals = 100
+    private static let maximumCommittedStatistics = 10_000
 
     /// Yields when there is something to do.
     let wakes: AsyncStream<Void>
@@ -62,9 +65,7 @@ final class Link: Sendable {
                 case .disconnected(let reason): state.news.disconnection = reason
                 case .published(let id, let error): state.news.published.append((id, error))
                 case .message(let message) where message.topic == commands:
-                    if let signal = Self.signal(message) {
-                        if state.news.signals.count < Self.maximumSignals { state.news.signals.append(signal) }
-                    } else if message.payload.count <= Self.maximumPlanBytes { state.news.plan = message.payload }
+                    Self.take(message, into: &state.news)
                 case .message(let message) where message.topic == topics.hubStatus:
                     // A retained one comes with our own connect, after which the snapshot is sent anyway.
                     if !message.isRetained, Self.isOnline(message) { state.news.isHubBack = true }
@@ -85,12 +86,22 @@ final class Link: Sendable {
         message.payload.count <= 4_096 && (try? JSON(parsing: message.payload))?["status"]?.string == "online"
     }
 
-    /// Nil for a plan, and for what is no command at all.
-    private static func signal(_ message: Message) -> SignalRequest? {
-        guard message.payload.count <= SignalRequest.maximumBytes, let json = try? JSON(parsing: message.payload),
-            json["kind"] == "signal"
-        else { return nil }
-        return try? SignalRequest(DocumentReader(json))
+    /// A command. What is none that is known goes for a plan, which whoever reads it may find that it is not.
+    private static func take(_ command: Message, into news: inout News) {
+        if command.payload.count <= SignalRequest.maximumBytes, let json = try? JSON(parsing: command.payload) {
+            let reader = DocumentReader(json)
+            if json["kind"] == "signal", let signal = try? SignalRequest(reader) {
+                if news.signals.count < maximumSignals { news.signals.append(signal) }
+                return
+            }
+            if json["kind"] == "statistics_committed", let committed = try? StatisticsCommitted(reader) {
+                if news.committedStatistics.count < maximumCommittedStatistics {
+                    news.committedStatistics.append(committed.time)
+                }
+                return
+            }
+        }
+        if command.payload.count <= maximumPlanBytes { news.plan = command.payload }
     }
 
     func start() {

@@ -36,7 +36,9 @@ public struct Archive {
     /// - Returns: the paths of all regular files, and the contents of those asked for.
     /// - Throws: `ArchiveError` for what is no archive, for anything but files and folders, for a path that leads out of
     ///   the archive, and beyond the limits.
-    public func read(keeping keep: Set<String> = []) throws(ArchiveError) -> (paths: [String], contents: [String: [UInt8]]) {
+    public func read(keeping keep: Set<String> = []) throws(ArchiveError) -> (
+        paths: [String], contents: [String: [UInt8]]
+    ) {
         var paths: [String] = []
         var contents: [String: [UInt8]] = [:]
         try forEachEntry { (entry, path, isFolder, read) throws(ArchiveError) in

@@ -20,11 +20,13 @@ public struct HubConfiguration: Sendable {
     /// A folder on the database's disk, and how many bytes are to stay free there: with less, no readings are stored, so
     /// that the hub can still be controlled. Nil where the hub does not see that disk.
     public var reserve: (folder: String, bytes: UInt64)?
+    /// How many days samples of programs and nodes are kept; with 0 only the latest, in memory.
+    public var statisticsDays: Int64
 
     public init(
         hub: Identifier, broker: BrokerAddress, brokerPassword: String, accessFiles: BrokerAccessFiles?,
         advertised: [BrokerAddress], database: String, schema: String, brokerQueueLimit: Int64 = 500_000,
-        reserve: (folder: String, bytes: UInt64)? = nil
+        reserve: (folder: String, bytes: UInt64)? = nil, statisticsDays: Int64 = 2
     ) {
         self.hub = hub
         self.broker = broker
@@ -35,6 +37,7 @@ public struct HubConfiguration: Sendable {
         self.schema = schema
         self.brokerQueueLimit = brokerQueueLimit
         self.reserve = reserve
+        self.statisticsDays = statisticsDays
     }
 }
 

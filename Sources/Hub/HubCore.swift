@@ -20,10 +20,14 @@ final class HubCore {
     /// Nodes whose agent is connected.
     var onlineNodes: Set<Identifier> = []
 
+    /// The latest sample of each node.
+    var statistics: [Identifier: StatisticsSample] = [:]
+
     /// Output lines stored since a program's old ones were last removed.
     var linesSinceTrim: [ProgramID: Int] = [:]
 
     var incidents: IncidentBook
+    var crashLoops: CrashLoops
     /// How many messages the broker has thrown away, as it last said.
     var droppedMessages: Int64?
     /// When it last said more than before.
@@ -51,9 +55,11 @@ final class HubCore {
         registry = try Registry(from: database)
         instances = try AlgorithmInstance.active(in: database)
         incidents = try IncidentBook(from: database)
+        crashLoops = CrashLoops(open: incidents.subjects(of: Self.crashLoop).compactMap { ProgramID(title: $0) })
         try database.query("UPDATE hub.node SET status = 'offline', since = now() WHERE status = 'online'")
         publishCatalog()
         try makePartitions()
+        try keepStatistics()
     }
 
     /// Makes the partitions for the weeks to come.
@@ -114,6 +120,7 @@ final class HubCore {
                 guard let node = Identifier(parts[1]) else { return }
                 if parts[2] == "status" { try handleStatus(message, of: node) }
                 if parts[2] == "report" { try handleReport(message, of: node) }
+                if parts[2] == "statistics" { try handleStatistics(message, of: node) }
             case ("sensors", 3) where parts[2] == "status":
                 guard let sensor = Identifier(parts[1]) else { return }
                 try handleStatus(message, ofSensor: sensor)

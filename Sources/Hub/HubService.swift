@@ -61,7 +61,8 @@ public final class HubService: Sendable {
         while !inbox.isStopping {
             do {
                 return try Connection(configuration.database, name: "sensorhub hub")
-            } catch let error where error.message.contains("authentication") || error.message.contains("does not exist") {
+            } catch let error where error.message.contains("authentication") || error.message.contains("does not exist")
+            {
                 throw error
             } catch {
                 logger.warning("waiting for the database: \(error)")
@@ -92,8 +93,9 @@ public final class HubService: Sendable {
         let inbox = inbox
         let client = Client(configuration) { inbox.put($0) }
         client.subscribe(
-            topics.requests, topics.node("+", .status), topics.node("+", .report), topics.sensor("+", .status),
-            topics.sensor("+", .log), topics.algorithm("+", .log), Topics.droppedMessages, Topics.queuedMessages)
+            topics.requests, topics.node("+", .status), topics.node("+", .report), topics.node("+", .statistics),
+            topics.sensor("+", .status), topics.sensor("+", .log), topics.algorithm("+", .log), Topics.droppedMessages,
+            Topics.queuedMessages)
         return client
     }
 
@@ -141,11 +143,15 @@ public final class HubService: Sendable {
             if ingest.takeHasSubscribed() || (!isOnline && client.isConnected) {
                 isOnline = client.isConnected && ingest.failure == nil
                 if isOnline {
-                    publish([OutgoingMessage(
-                        topic: topics.hubStatus, payload: status("online"), isRetained: true)], client)
+                    publish(
+                        [
+                            OutgoingMessage(
+                                topic: topics.hubStatus, payload: status("online"), isRetained: true)
+                        ], client)
                 }
             }
             core.watch(ingest)
+            core.watchCrashLoops()
             do {
                 publish(try core.finishRound(), client)
                 try core.writeIncidents()
@@ -209,9 +215,10 @@ public final class HubService: Sendable {
     /// Tells drivers how far their readings have come, so that they can forget them. Without a connection it waits.
     private func tellCommitted(_ ingest: Ingest, _ client: Client) {
         guard client.isConnected else { return }
-        publish(ingest.takeCommitted(atMost: Self.toldAtATime).map { sensor, committed in
-            OutgoingMessage(
-                topic: topics.sensor(sensor.text, .committed), payload: committed.json.bytes(), isRetained: true)
-        }, client)
+        publish(
+            ingest.takeCommitted(atMost: Self.toldAtATime).map { sensor, committed in
+                OutgoingMessage(
+                    topic: topics.sensor(sensor.text, .committed), payload: committed.json.bytes(), isRetained: true)
+            }, client)
     }
 }

@@ -28,6 +28,11 @@ struct IncidentBook {
         reasons = open
     }
 
+    /// What the open ones of a kind are about.
+    func subjects(of kind: String) -> [String] {
+        reasons.keys.filter { $0.kind == kind }.map(\.subject).sorted()
+    }
+
     /// - Returns: true where it was not open before.
     mutating func open(_ key: Key, reason: String, at time: Int64) -> Bool {
         guard reasons[key] != reason else { return false }

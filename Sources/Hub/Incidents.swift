@@ -38,6 +38,7 @@ extension HubCore {
                         VALUES ($1, $2, $3, to_timestamp($4))
                         ON CONFLICT (kind, subject) WHERE closed_at IS NULL DO UPDATE SET reason = EXCLUDED.reason
                         """, .text(key.kind), .text(key.subject), .text(reason), .double(Double(time) / 1e6))
+                    if let program = ProgramID(title: key.subject) { try keepLines(of: program, with: key) }
                 case .closed(let key, let time):
                     try database.query(
                         """
@@ -51,6 +52,18 @@ extension HubCore {
             }
             incidents.wroteNext()
         }
+    }
+
+    /// With an incident about a program, the last lines that it wrote: by the time that somebody looks, they may be gone.
+    private func keepLines(of program: ProgramID, with key: IncidentBook.Key) throws(PostgresError) {
+        try database.query(
+            """
+            UPDATE hub.incident SET log = (
+                SELECT array_agg(line ORDER BY number) FROM (
+                    SELECT number, line FROM hub.log_line WHERE kind = $3 AND id = $4 ORDER BY number DESC LIMIT 100) AS last)
+            WHERE kind = $1 AND subject = $2 AND closed_at IS NULL
+            """,
+            .text(key.kind), .text(key.subject), .text(program.kind.rawValue), .text(program.id.text))
     }
 
     private func tell(_ kind: String, _ key: IncidentBook.Key, _ reason: String, at time: Int64) {
@@ -83,13 +96,16 @@ extension HubCore {
                 lastDrop = .now
                 open(
                     "broker-drops", "broker",
-                    reason: "the broker has thrown away \(number - before) messages in the last seconds (\(number) in all): "
+                    reason:
+                        "the broker has thrown away \(number - before) messages in the last seconds (\(number) in all): "
                         + "a queue was full; drivers of ours send theirs again")
             }
         case Topics.queuedMessages:
             let limit = configuration.brokerQueueLimit
             if number > limit * 8 / 10 {
-                open("broker-queue", "broker", reason: "\(number) messages wait in the broker, which throws away more than \(limit)")
+                open(
+                    "broker-queue", "broker",
+                    reason: "\(number) messages wait in the broker, which throws away more than \(limit)")
             } else if number < limit / 2 {
                 close("broker-queue", "broker")
             }

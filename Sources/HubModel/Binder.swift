@@ -23,7 +23,8 @@ public struct BindingShortage: Error, Hashable, CustomStringConvertible {
 
     public var description: String {
         let filter = query.filter.isEmpty ? "" : " with \(JSON.object(query.filter))"
-        let taken = matching > available ? ", of which \(matching - available) already stand at an earlier position" : ""
+        let taken =
+            matching > available ? ", of which \(matching - available) already stand at an earlier position" : ""
         return "position \(position) needs \(query.count.minimum) of type '\(query.sensorType)'\(filter), "
             + "\(matching) found\(taken)"
     }

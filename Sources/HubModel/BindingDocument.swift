@@ -93,11 +93,12 @@ extension BindingDocument {
             "version": .int(version), "reason": .string(reason), "positions": .array(positions),
         ]
         guard !outputs.isEmpty else { return .object(object) }
-        object["outputs"] = .array(outputs.enumerated().map { index, output in
-            var item: JSONObject = ["index": .int(Int64(index)), "sensor_type": .string(output.sensorType.text)]
-            if let sensor = output.sensor { item["sensor"] = sensor.json }
-            return .object(item)
-        })
+        object["outputs"] = .array(
+            outputs.enumerated().map { index, output in
+                var item: JSONObject = ["index": .int(Int64(index)), "sensor_type": .string(output.sensorType.text)]
+                if let sensor = output.sensor { item["sensor"] = sensor.json }
+                return .object(item)
+            })
         return .object(object)
     }
 
@@ -118,9 +119,10 @@ extension BindingDocument {
         var outputs: [Output] = []
         for item in try reader.optional("outputs")?.items() ?? [] {
             let sensor = try item.optional("sensor")
-            outputs.append(Output(
-                sensorType: try item.required("sensor_type").identifier(),
-                sensor: try sensor.map { (sensor) throws(ValidationError) in try OutputSensor(sensor) }))
+            outputs.append(
+                Output(
+                    sensorType: try item.required("sensor_type").identifier(),
+                    sensor: try sensor.map { (sensor) throws(ValidationError) in try OutputSensor(sensor) }))
         }
         self.outputs = outputs
     }

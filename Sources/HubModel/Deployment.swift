@@ -157,7 +157,9 @@ public struct DeploymentEntry: Sendable, Hashable {
     /// Splits `deployConfig.json` into its entries, in order.
     ///
     /// - Throws: `ValidationError` where `noOfAlgo` and the numbered entries disagree.
-    public static func documents(in reader: DocumentReader) throws(ValidationError) -> [(key: String, entry: DocumentReader)] {
+    public static func documents(in reader: DocumentReader) throws(ValidationError) -> [(
+        key: String, entry: DocumentReader
+    )] {
         let countReader = try reader.required("noOfAlgo")
         let count = Int(try countReader.int(1...1_000))
         try reader.allowOnly(["noOfAlgo"] + (1...count).map(String.init))
@@ -188,7 +190,8 @@ public struct DeploymentEntry: Sendable, Hashable {
         if let scheduling = try reader.optional("scheduling_info") { try Self.checkScheduling(scheduling) }
         if let environment = try reader.optional("environment") {
             try environment.allowOnly(["lang", "dependencies"])
-            language = try environment.optional("lang").map { (lang) throws(ValidationError) in try Language(lang) } ?? .python
+            language =
+                try environment.optional("lang").map { (lang) throws(ValidationError) in try Language(lang) } ?? .python
             requirements = try environment.optional("dependencies").map(Requirement.list) ?? []
         } else {
             language = .python
@@ -217,7 +220,9 @@ public struct DeploymentEntry: Sendable, Hashable {
             throw type.error("only 'start' is possible here; to stop an instance: sensorhub stop ID")
         }
         for key in later {
-            guard let value = try reader.optional(key), value.value.string != "", value.value != .array([]) else { continue }
+            guard let value = try reader.optional(key), value.value.string != "", value.value != .array([]) else {
+                continue
+            }
             throw value.error("schedules are not possible yet: leave '\(key)' out, and the algorithm starts at once")
         }
     }

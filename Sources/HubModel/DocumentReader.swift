@@ -35,7 +35,9 @@ public struct DocumentReader: Sendable {
 
     public func identifier() throws(ValidationError) -> Identifier {
         let text = try string()
-        guard let identifier = Identifier(text) else { throw error("'\(text.prefix(80))' is no id: \(Identifier.rule)") }
+        guard let identifier = Identifier(text) else {
+            throw error("'\(text.prefix(80))' is no id: \(Identifier.rule)")
+        }
         return identifier
     }
 

@@ -50,7 +50,8 @@ public struct SensorInstance: Sendable, Hashable {
         let typeReader = try reader.required("sensor_type")
         let typeName = try typeReader.string()
         guard let type = types(typeName) else {
-            throw typeReader.error("'\(typeName.prefix(80))' is not registered\(didYouMean(typeName, among: typeNames()))")
+            throw typeReader.error(
+                "'\(typeName.prefix(80))' is not registered\(didYouMean(typeName, among: typeNames()))")
         }
         self.type = type.name
         name = try reader.optional("name")?.identifier()

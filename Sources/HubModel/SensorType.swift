@@ -8,7 +8,8 @@ public enum FieldType: String, Sendable, Hashable, CaseIterable {
         let word = try reader.string()
         guard let type = Self(rawValue: word.lowercased()) else {
             let words = Self.allCases.map(\.rawValue)
-            throw reader.error("'\(word.prefix(80))' is no type: string, int, float or bool\(didYouMean(word, among: words))")
+            throw reader.error(
+                "'\(word.prefix(80))' is no type: string, int, float or bool\(didYouMean(word, among: words))")
         }
         self = type
     }
@@ -125,7 +126,9 @@ extension SensorType {
         }
         var fields: [Field] = []
         for (key, value) in members {
-            guard Field.isName(key) else { throw value.error("'\(key.prefix(80))' is no field name: \(Field.nameRule)") }
+            guard Field.isName(key) else {
+                throw value.error("'\(key.prefix(80))' is no field name: \(Field.nameRule)")
+            }
             fields.append(Field(name: key, type: try FieldType(value)))
         }
         return fields
@@ -216,13 +219,15 @@ extension [Field] {
 extension [ControlFunction] {
     /// `[{"name", "params": [{"name", "type"}]}]`
     public var json: JSON {
-        .array(map { function in
-            [
-                "name": .string(function.name),
-                "params": .array(function.parameters.map {
-                    ["name": .string($0.name), "type": .string($0.type.rawValue)]
-                }),
-            ]
-        })
+        .array(
+            map { function in
+                [
+                    "name": .string(function.name),
+                    "params": .array(
+                        function.parameters.map {
+                            ["name": .string($0.name), "type": .string($0.type.rawValue)]
+                        }),
+                ]
+            })
     }
 }

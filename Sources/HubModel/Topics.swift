@@ -40,7 +40,7 @@ public struct Topics: Sendable, Hashable {
     public func node(_ node: String, _ leaf: NodeLeaf) -> String { "\(root)/nodes/\(node)/\(leaf.rawValue)" }
 
     public enum NodeLeaf: String, Sendable {
-        case status, report, command
+        case status, report, command, statistics
     }
 
     public func archive(node: String, sha256: String) -> String { "\(root)/nodes/\(node)/archive/\(sha256)" }

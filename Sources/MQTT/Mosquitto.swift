@@ -56,7 +56,8 @@ final class Mosquitto: @unchecked Sendable {
             if let message { DelegateContext.delegate(context)?.didReceive(message, properties) }
         }
         mosquitto_publish_v5_callback_set(handle) { _, context, id, reason, _ in
-            DelegateContext.delegate(context)?.didPublish(id, error: reason < 0x80 ? nil : MQTTError(reasonCode: reason))
+            DelegateContext.delegate(context)?.didPublish(
+                id, error: reason < 0x80 ? nil : MQTTError(reasonCode: reason))
         }
     }
 
@@ -82,9 +83,11 @@ final class Mosquitto: @unchecked Sendable {
                 &properties, Int32(MQTT_PROP_SESSION_EXPIRY_INTERVAL.rawValue), configuration.sessionExpirySeconds)
         }
         // Not mosquitto_reconnect: it would leave the properties out.
-        try check(mosquitto_connect_bind_v5(
-            handle, configuration.address.host, Int32(configuration.address.port), configuration.keepAliveSeconds, nil,
-            properties))
+        try check(
+            mosquitto_connect_bind_v5(
+                handle, configuration.address.host, Int32(configuration.address.port), configuration.keepAliveSeconds,
+                nil,
+                properties))
     }
 
     /// Queues the farewell; a will is not published then.
@@ -129,17 +132,20 @@ final class Mosquitto: @unchecked Sendable {
             try check(mosquitto_property_add_string(&properties, Int32(MQTT_PROP_RESPONSE_TOPIC.rawValue), topic))
         }
         if let data = message.correlation {
-            try check(mosquitto_property_add_binary(
-                &properties, Int32(MQTT_PROP_CORRELATION_DATA.rawValue), data, UInt16(data.count)))
+            try check(
+                mosquitto_property_add_binary(
+                    &properties, Int32(MQTT_PROP_CORRELATION_DATA.rawValue), data, UInt16(data.count)))
         }
         if let seconds = message.expirySeconds {
-            try check(mosquitto_property_add_int32(
-                &properties, Int32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL.rawValue), seconds))
+            try check(
+                mosquitto_property_add_int32(
+                    &properties, Int32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL.rawValue), seconds))
         }
         var id: Int32 = 0
-        try check(mosquitto_publish_v5(
-            handle, &id, message.topic, Int32(message.payload.count), message.payload, message.qos.rawValue,
-            message.isRetained, properties))
+        try check(
+            mosquitto_publish_v5(
+                handle, &id, message.topic, Int32(message.payload.count), message.payload, message.qos.rawValue,
+                message.isRetained, properties))
         return id
     }
 
@@ -151,8 +157,9 @@ final class Mosquitto: @unchecked Sendable {
 extension Message {
     init(_ message: UnsafePointer<mosquitto_message>, _ properties: OpaquePointer?) {
         topic = String(cString: message.pointee.topic)
-        payload = Array(UnsafeRawBufferPointer(
-            start: message.pointee.payload, count: Int(message.pointee.payloadlen)))
+        payload = Array(
+            UnsafeRawBufferPointer(
+                start: message.pointee.payload, count: Int(message.pointee.payloadlen)))
         isRetained = message.pointee.retain
 
         var text: UnsafeMutablePointer<CChar>?

@@ -8,10 +8,12 @@ public func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
     }
     var thread = pthread_t()
     let context = Unmanaged.passRetained(Start(body)).toOpaque()
-    let code = pthread_create(&thread, nil, { context in
-        Unmanaged<Start>.fromOpaque(context!).takeRetainedValue().body()
-        return nil
-    }, context)
+    let code = pthread_create(
+        &thread, nil,
+        { context in
+            Unmanaged<Start>.fromOpaque(context!).takeRetainedValue().body()
+            return nil
+        }, context)
     precondition(code == 0, "no thread can be started: \(String(cString: strerror(code)))")
     return thread
 }

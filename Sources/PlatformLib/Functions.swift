@@ -28,7 +28,8 @@ extension Platform {
         guard sensor.functions.count == 1, sensor.functions[0].parameters.count == 1 else {
             let functions = sensor.functions.map { "\($0.name)(\($0.parameters.map(\.name).joined(separator: ", ")))" }
             throw PlatformError(
-                .invalid, "a value alone does not say which function of '\(sensor.id)' is meant: give "
+                .invalid,
+                "a value alone does not say which function of '\(sensor.id)' is meant: give "
                     + "{\"function\": name, …} with one of \(functions.joined(separator: ", "))")
         }
         return try await call(sensor.id, sensor.functions[0].name, [sensor.functions[0].parameters[0].name: value])

@@ -125,12 +125,15 @@ public final class Platform: Sendable {
         } catch {
             throw PlatformError(.invalid, "\(error)")
         }
-        guard let topic = sensor.controlTopic else { throw PlatformError(.invalid, "'\(sensor.id)' cannot be controlled") }
+        guard let topic = sensor.controlTopic else {
+            throw PlatformError(.invalid, "'\(sensor.id)' cannot be controlled")
+        }
         let message = OutgoingMessage(
             topic: topic, payload: call.json.bytes(), expirySeconds: UInt32(max(1, timeout / .seconds(1))))
         let timer = Task { [state] in
             try await Task.sleep(for: timeout)
-            state.finishCall(call.id, .failure(PlatformError(.timeout, "no reply from '\(sensor.id)' within \(timeout)")))
+            state.finishCall(
+                call.id, .failure(PlatformError(.timeout, "no reply from '\(sensor.id)' within \(timeout)")))
         }
         defer { timer.cancel() }
         let reply = try await state.reply(to: call.id) { [client] () throws(MQTTError) in
@@ -146,7 +149,8 @@ public final class Platform: Sendable {
     /// The first sensor at a position.
     func sensor(at position: Int, in binding: BindingDocument) throws(PlatformError) -> BindingDocument.Sensor {
         guard binding.positions.indices.contains(position) else {
-            throw PlatformError(.invalid, "there is no position \(position): the binding has \(binding.positions.count)")
+            throw PlatformError(
+                .invalid, "there is no position \(position): the binding has \(binding.positions.count)")
         }
         guard let sensor = binding.positions[position].sensors.first else {
             throw PlatformError(.invalid, "no sensor is bound at position \(position) now")

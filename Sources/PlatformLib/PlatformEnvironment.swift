@@ -28,7 +28,9 @@ public struct PlatformEnvironment: Sendable {
     public init() throws(PlatformError) {
         func variable(_ name: String) throws(PlatformError) -> String {
             guard let value = getenv(name) else {
-                throw PlatformError(.environment, """
+                throw PlatformError(
+                    .environment,
+                    """
                     \(name) is not set: this program is meant to be started by a hub ('sensorhub deploy'); to try it by \
                     hand, set the variables that docs/topics.md lists
                     """)
@@ -37,12 +39,15 @@ public struct PlatformEnvironment: Sendable {
         }
         func identifier(_ name: String) throws(PlatformError) -> Identifier {
             let text = try variable(name)
-            guard let id = Identifier(text) else { throw PlatformError(.environment, "\(name) is '\(text)', which is no id") }
+            guard let id = Identifier(text) else {
+                throw PlatformError(.environment, "\(name) is '\(text)', which is no id")
+            }
             return id
         }
         let address = try variable("SENSORHUB_BROKER")
         guard let broker = BrokerAddress(address) else {
-            throw PlatformError(.environment, "SENSORHUB_BROKER is '\(address)', which is not of the form mqtt://host:port")
+            throw PlatformError(
+                .environment, "SENSORHUB_BROKER is '\(address)', which is not of the form mqtt://host:port")
         }
         self.init(
             hub: try identifier("SENSORHUB_HUB"), broker: broker, user: try variable("SENSORHUB_USER"),

@@ -78,7 +78,8 @@ final class PlatformState: Sendable {
 
     private func takeBinding(_ message: Message) {
         // An empty one says that the instance was stopped.
-        let binding = message.payload.isEmpty
+        let binding =
+            message.payload.isEmpty
             ? nil : try? BindingDocument(json: JSON(parsing: message.payload))
         let (client, streams, gone, new) = state.withLock { state in
             state.binding = binding
@@ -119,7 +120,8 @@ final class PlatformState: Sendable {
     // MARK: For the algorithm
 
     func bindings() -> AsyncStream<BindingDocument> {
-        let (stream, continuation) = AsyncStream.makeStream(of: BindingDocument.self, bufferingPolicy: .bufferingNewest(16))
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: BindingDocument.self, bufferingPolicy: .bufferingNewest(16))
         let id = state.withLock { state -> Int? in
             guard !state.isClosed else { return nil }
             state.nextID += 1
@@ -139,8 +141,9 @@ final class PlatformState: Sendable {
 
     func readings(of positions: Set<Int>?) -> AsyncStream<Reading> {
         let (stream, continuation) = AsyncStream.makeStream(of: Reading.self, bufferingPolicy: .bufferingNewest(1_000))
-        let id = add(Listener(
-            positions: positions, take: { _ = continuation.yield($0) }, finish: { continuation.finish() }))
+        let id = add(
+            Listener(
+                positions: positions, take: { _ = continuation.yield($0) }, finish: { continuation.finish() }))
         continuation.onTermination = { [weak self] _ in
             if let id { self?.removeListener(id) }
         }

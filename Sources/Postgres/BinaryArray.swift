@@ -70,7 +70,9 @@ public struct BinaryArray: Sendable {
     public mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) {
         grow(by: 4 + bytes.count)
         store(UInt32(bytes.count))
-        storage.withUnsafeMutableBytes { UnsafeMutableRawBufferPointer(rebasing: $0[used...]).copyMemory(from: .init(bytes)) }
+        storage.withUnsafeMutableBytes {
+            UnsafeMutableRawBufferPointer(rebasing: $0[used...]).copyMemory(from: .init(bytes))
+        }
         used += bytes.count
         count += 1
     }

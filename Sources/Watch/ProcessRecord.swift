@@ -76,26 +76,3 @@ struct ProcessRecord: Equatable {
         }
     }
 }
-
-/// What the kernel tells of a process in `/proc/PID/stat` (proc(5)).
-struct ProcessStat {
-    let isZombie: Bool
-    let group: Int32
-    /// Field 22: clock ticks since the machine's start.
-    let startTime: Int64
-
-    /// Nil when there is no such process.
-    init?(pid: Int32) {
-        guard let bytes = try? File.bytes(of: "/proc/\(pid)/stat"),
-            // The second field is the program's name in brackets, with anything in it.
-            let nameEnd = bytes.lastIndex(of: UInt8(ascii: ")"))
-        else { return nil }
-        let fields = bytes[(nameEnd + 1)...].split(separator: UInt8(ascii: " ")).map {
-            String(decoding: $0, as: UTF8.self)
-        }
-        guard fields.count > 19, let group = Int32(fields[2]), let startTime = Int64(fields[19]) else { return nil }
-        isZombie = fields[0] == "Z" || fields[0] == "X"
-        self.group = group
-        self.startTime = startTime
-    }
-}

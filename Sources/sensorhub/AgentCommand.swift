@@ -34,7 +34,8 @@ struct AgentCommand: AsyncParsableCommand {
                 dataDirectory: settings.optional("agent.data") ?? "\(DataDirectory.standard().path)/agent",
                 driverExecutable: settings.optional("agent.driver") ?? installation.driver,
                 pythonLibrary: settings.optional("agent.python") ?? installation.python,
-                version: sensorhubVersion),
+                version: sensorhubVersion,
+                statisticsInterval: .seconds(min(try settings.number("agent.statisticsSeconds", default: 5), 86_400))),
             logger: logger)
         try await runService(TaskService(body: service.run), logger: logger)
     }

@@ -12,7 +12,8 @@ struct AppsCommand: AsyncParsableCommand {
     struct Install: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Install an app from a zip or tar.gz, or from its folder.",
-            discussion: "The archive has appConfig.json and the scripts at its top level. Installing an app again is an "
+            discussion:
+                "The archive has appConfig.json and the scripts at its top level. Installing an app again is an "
                 + "update: instances that run go on with the version they have.")
         @Argument(help: "The app's id, as in appConfig.json.") var appID: String
         @Argument(help: "The archive, or the folder.", completion: .file()) var zip: String
@@ -41,7 +42,8 @@ struct AppsCommand: AsyncParsableCommand {
             let limit = 32 << 20
             let bytes: [UInt8]
             do {
-                bytes = File.isFolder(zip) ? try AppArchive.make(from: zip) : try File.beginning(of: zip, limit: limit + 1)
+                bytes =
+                    File.isFolder(zip) ? try AppArchive.make(from: zip) : try File.beginning(of: zip, limit: limit + 1)
             } catch {
                 throw CommandError("\(error)")
             }
@@ -57,11 +59,15 @@ struct AppsCommand: AsyncParsableCommand {
         func run() async throws {
             let reply = try await options.connect().reply(to: "apps", "list")
             try options.show(reply) { reply in
-                var table = Table(["app", "name", "developer", "version", "kib", "instances", "installed", "algorithms"])
+                var table = Table([
+                    "app", "name", "developer", "version", "kib", "instances", "installed", "algorithms",
+                ])
                 for app in reply["apps"]?.array ?? [] {
                     table.add([
-                        app.plain("app_id"), app.plain("name"), app.plain("developer"), String(app.plain("version").prefix(12)),
-                        String(((app["bytes"]?.int ?? 0) + 1_023) / 1_024), app.plain("instances"), app.plain("installed_at"),
+                        app.plain("app_id"), app.plain("name"), app.plain("developer"),
+                        String(app.plain("version").prefix(12)),
+                        String(((app["bytes"]?.int ?? 0) + 1_023) / 1_024), app.plain("instances"),
+                        app.plain("installed_at"),
                         app.plain("algorithms"),
                     ])
                 }

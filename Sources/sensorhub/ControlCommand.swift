@@ -16,8 +16,9 @@ struct ControlCommand: AsyncParsableCommand {
     func run() async throws {
         let client = try await options.connect()
         let known = try await client.request("sensors", "show", ["name": .string(sensor)])["sensor"] ?? [:]
-        let type = try SensorType(json: try await client.request(
-            "types", "show", ["name": .string(known.plain("type"))])["type"] ?? [:])
+        let type = try SensorType(
+            json: try await client.request(
+                "types", "show", ["name": .string(known.plain("type"))])["type"] ?? [:])
         let call = ControlCall(id: makeUniqueID(), function: function, parameters: try values(type))
         do {
             try call.check(against: type.functions)
@@ -25,8 +26,10 @@ struct ControlCommand: AsyncParsableCommand {
             throw CommandError("\(error)")
         }
         let replies = client.follow(client.topics.sensor(sensor, .reply))
-        try client.publish(.init(
-            topic: client.topics.sensor(sensor, .control), payload: call.json.bytes(), expirySeconds: UInt32(max(1, timeout))))
+        try client.publish(
+            .init(
+                topic: client.topics.sensor(sensor, .control), payload: call.json.bytes(),
+                expirySeconds: UInt32(max(1, timeout))))
         guard let reply = await firstReply(to: call, in: replies) else {
             throw CommandError(
                 "no reply from '\(sensor)' within \(timeout) seconds; it is \(known.plain("state"))"

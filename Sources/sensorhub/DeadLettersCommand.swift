@@ -21,7 +21,9 @@ struct DeadLettersCommand: AsyncParsableCommand {
         }
 
         func validate() throws {
-            guard all || sensor != nil || !ids.isEmpty else { throw ValidationError("say which: numbers, --sensor ID or --all") }
+            guard all || sensor != nil || !ids.isEmpty else {
+                throw ValidationError("say which: numbers, --sensor ID or --all")
+            }
         }
     }
 
@@ -56,7 +58,8 @@ struct DeadLettersCommand: AsyncParsableCommand {
     struct Replay: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Try to store them again, with the time at which they first came.",
-            discussion: "Sensible when the cause has gone: the sensor is registered now, or its type has gained the field.")
+            discussion:
+                "Sensible when the cause has gone: the sensor is registered now, or its type has gained the field.")
         @OptionGroup var selection: Selection
         @OptionGroup var options: HubOptions
 
@@ -71,7 +74,8 @@ struct DeadLettersCommand: AsyncParsableCommand {
             var progress = ProgressLine()
             let deadline = ContinuousClock.now + .seconds(60)
             while left > 0, ContinuousClock.now < deadline {
-                left = try await client.request("dead_letters", "list", ["ids": .array(ids), "last": 1])["count"]?.int ?? 0
+                left =
+                    try await client.request("dead_letters", "list", ["ids": .array(ids), "last": 1])["count"]?.int ?? 0
                 if left > 0 {
                     progress.show("\(left) to go …")
                     try await Task.sleep(for: .milliseconds(100))
@@ -80,8 +84,9 @@ struct DeadLettersCommand: AsyncParsableCommand {
             progress.clear()
             let after = try await client.request("dead_letters", "list", ["last": 1])["count"]?.int ?? 0
             let failed = max(0, after - (before - Int64(ids.count)) - left)
-            print("\(ids.count) taken up: \(Int64(ids.count) - failed - left) stored, \(failed) still cannot be"
-                + (left > 0 ? ", \(left) are still waiting" : ""))
+            print(
+                "\(ids.count) taken up: \(Int64(ids.count) - failed - left) stored, \(failed) still cannot be"
+                    + (left > 0 ? ", \(left) are still waiting" : ""))
         }
     }
 

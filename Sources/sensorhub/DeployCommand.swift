@@ -5,7 +5,8 @@ import SimdJSON
 struct DeployCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "deploy", abstract: "Bind algorithms to sensors and start them.",
-        discussion: "The file is as deployConfig.json in Examples/. It is validated as a whole; then each entry is bound and "
+        discussion:
+            "The file is as deployConfig.json in Examples/. It is validated as a whole; then each entry is bound and "
             + "started. The command waits until the algorithms run.")
 
     @Argument(help: "The file.", completion: .file(extensions: ["json"]))
@@ -41,7 +42,9 @@ struct DeployCommand: AsyncParsableCommand {
         guard (entry["status_code"]?.int ?? 0) < 300 else {
             let error = entry.plain("error")
             // The hub names the place inside the document in most cases; the entry at least always.
-            let place = error.hasPrefix(entry.plain("entry")) || error.hasPrefix("entry") ? "" : "entry \"\(entry.plain("entry"))\": "
+            let place =
+                error.hasPrefix(entry.plain("entry")) || error.hasPrefix("entry")
+                ? "" : "entry \"\(entry.plain("entry"))\": "
             note("\(file): \(place)\(error)")
             return
         }
@@ -80,7 +83,9 @@ struct DeployCommand: AsyncParsableCommand {
         }
         if !waiting.isEmpty {
             progress.clear()
-            note("not running yet: \(waiting.sorted().joined(separator: ", ")); see 'sensorhub ps' and 'sensorhub logs ID'")
+            note(
+                "not running yet: \(waiting.sorted().joined(separator: ", ")); see 'sensorhub ps' and 'sensorhub logs ID'"
+            )
         }
     }
 }

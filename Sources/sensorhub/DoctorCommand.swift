@@ -30,9 +30,10 @@ struct DoctorCommand: AsyncParsableCommand {
             if let database = file.database { findings += self.database(database) }
             findings += await hub(file)
         } else {
-            findings.append(Finding(
-                verdict: .bad, subject: "hub", detail: "none is running under \(options.directory.path)",
-                advice: "start one: sensorhub up"))
+            findings.append(
+                Finding(
+                    verdict: .bad, subject: "hub", detail: "none is running under \(options.directory.path)",
+                    advice: "start one: sensorhub up"))
         }
         show(findings)
         if findings.contains(where: { $0.verdict == .bad }) { throw ExitCode.failure }
@@ -63,12 +64,14 @@ struct DoctorCommand: AsyncParsableCommand {
         var findings: [Finding] = []
         do {
             let installation = try Installation.find()
-            findings.append(Finding(verdict: .good, subject: "version", detail: "\(sensorhubVersion), \(installation.executable)"))
-            findings.append(access(installation.driver, X_OK) == 0
-                ? Finding(verdict: .good, subject: "driver", detail: installation.driver)
-                : Finding(
-                    verdict: .bad, subject: "driver", detail: "\(installation.driver) is missing",
-                    advice: "build it: make build"))
+            findings.append(
+                Finding(verdict: .good, subject: "version", detail: "\(sensorhubVersion), \(installation.executable)"))
+            findings.append(
+                access(installation.driver, X_OK) == 0
+                    ? Finding(verdict: .good, subject: "driver", detail: installation.driver)
+                    : Finding(
+                        verdict: .bad, subject: "driver", detail: "\(installation.driver) is missing",
+                        advice: "build it: make build"))
         } catch {
             findings.append(Finding(verdict: .bad, subject: "installation", detail: "\(error)"))
         }
@@ -80,8 +83,9 @@ struct DoctorCommand: AsyncParsableCommand {
             if let path = find(program, besides: folders) {
                 findings.append(Finding(verdict: .good, subject: program, detail: path))
             } else {
-                findings.append(Finding(
-                    verdict: .bad, subject: program, detail: "not found", advice: "apt-get install \(package)"))
+                findings.append(
+                    Finding(
+                        verdict: .bad, subject: program, detail: "not found", advice: "apt-get install \(package)"))
             }
         }
         return findings
@@ -101,24 +105,31 @@ struct DoctorCommand: AsyncParsableCommand {
         let path = options.directory.path
         var space = statvfs()
         guard statvfs(path, &space) == 0 else {
-            return [Finding(
-                verdict: .warning, subject: "data folder", detail: "\(path): \(String(cString: strerror(errno)))",
-                advice: "sensorhub up makes it")]
+            return [
+                Finding(
+                    verdict: .warning, subject: "data folder", detail: "\(path): \(String(cString: strerror(errno)))",
+                    advice: "sensorhub up makes it")
+            ]
         }
         let free = (UInt64(space.f_bavail) * UInt64(space.f_frsize)) >> 20
-        return [Finding(
-            verdict: free < 200 ? .bad : free < 1_000 ? .warning : .good, subject: "data folder",
-            detail: "\(path), \(free) MiB free", advice: free < 1_000 ? "make room: a full disk stops the database" : "")]
+        return [
+            Finding(
+                verdict: free < 200 ? .bad : free < 1_000 ? .warning : .good, subject: "data folder",
+                detail: "\(path), \(free) MiB free",
+                advice: free < 1_000 ? "make room: a full disk stops the database" : "")
+        ]
     }
 
     private func permissions(of file: ConnectionFile) -> [Finding] {
         var status = stat()
         guard stat(file.path, &status) == 0 else { return [] }
         let isPrivate = status.st_mode & 0o077 == 0
-        return [Finding(
-            verdict: isPrivate ? .good : .bad, subject: "connection file",
-            detail: isPrivate ? file.path : "\(file.path) can be read by others",
-            advice: isPrivate ? "" : "chmod 600 \(file.path)")]
+        return [
+            Finding(
+                verdict: isPrivate ? .good : .bad, subject: "connection file",
+                detail: isPrivate ? file.path : "\(file.path) can be read by others",
+                advice: isPrivate ? "" : "chmod 600 \(file.path)")
+        ]
     }
 
     // MARK: The running hub
@@ -126,20 +137,24 @@ struct DoctorCommand: AsyncParsableCommand {
     private func database(_ target: String) -> [Finding] {
         do {
             let database = try Connection(target)
-            let size = try database.query("SELECT pg_size_pretty(pg_database_size(current_database())) AS size")[0].text("size")
+            let size = try database.query("SELECT pg_size_pretty(pg_database_size(current_database())) AS size")[0]
+                .text("size")
             let missing = try database.query("SELECT to_regclass('hub.sensor') IS NULL AS missing")[0].bool("missing")
             return [
                 Finding(
                     verdict: .good, subject: "database", detail: "PostgreSQL \(database.serverVersion), \(size)"),
                 missing
                     ? Finding(
-                        verdict: .bad, subject: "schema", detail: "not there", advice: "psql \"\(target)\" -f schema.sql")
+                        verdict: .bad, subject: "schema", detail: "not there",
+                        advice: "psql \"\(target)\" -f schema.sql")
                     : Finding(verdict: .good, subject: "schema", detail: "there"),
             ]
         } catch {
-            return [Finding(
-                verdict: .bad, subject: "database", detail: "\(error)",
-                advice: "look at \(options.directory.logs)")]
+            return [
+                Finding(
+                    verdict: .bad, subject: "database", detail: "\(error)",
+                    advice: "look at \(options.directory.logs)")
+            ]
         }
     }
 
@@ -149,31 +164,40 @@ struct DoctorCommand: AsyncParsableCommand {
             var findings = [Finding(verdict: .good, subject: "broker", detail: "\(file.broker) as \(file.user)")]
             let status = try await client.request("hub", "status")
             let version = status.plain("version")
-            findings.append(Finding(
-                verdict: version == sensorhubVersion ? .good : .warning, subject: "hub",
-                detail: "'\(file.hub)', version \(version), \(status["counts"]?.pairs ?? "")",
-                advice: version == sensorhubVersion ? "" : "this command is version \(sensorhubVersion): start the hub anew"))
+            findings.append(
+                Finding(
+                    verdict: version == sensorhubVersion ? .good : .warning, subject: "hub",
+                    detail: "'\(file.hub)', version \(version), \(status["counts"]?.pairs ?? "")",
+                    advice: version == sensorhubVersion
+                        ? "" : "this command is version \(sensorhubVersion): start the hub anew"))
             let nodes = status["nodes"]?.array ?? []
             for node in nodes {
                 let isOnline = node["status"] == "online"
-                findings.append(Finding(
-                    verdict: isOnline ? .good : .warning, subject: "node \(node.plain("node"))", detail: node.plain("status"),
-                    advice: isOnline ? "" : "start its agent: sensorhub agent"))
+                findings.append(
+                    Finding(
+                        verdict: isOnline ? .good : .warning, subject: "node \(node.plain("node"))",
+                        detail: node.plain("status"),
+                        advice: isOnline ? "" : "start its agent: sensorhub agent"))
             }
             if nodes.isEmpty {
-                findings.append(Finding(
-                    verdict: .bad, subject: "nodes", detail: "no agent has ever come", advice: "start one: sensorhub agent"))
+                findings.append(
+                    Finding(
+                        verdict: .bad, subject: "nodes", detail: "no agent has ever come",
+                        advice: "start one: sensorhub agent"))
             }
             if let letters = status["counts"]?["dead_letters"]?.int, letters > 0 {
-                findings.append(Finding(
-                    verdict: .warning, subject: "dead letters", detail: "\(letters) readings could not be stored",
-                    advice: "psql: SELECT * FROM report.dead_letter"))
+                findings.append(
+                    Finding(
+                        verdict: .warning, subject: "dead letters", detail: "\(letters) readings could not be stored",
+                        advice: "psql: SELECT * FROM report.dead_letter"))
             }
             return findings
         } catch {
-            return [Finding(
-                verdict: .bad, subject: "hub", detail: "\(error)",
-                advice: "is 'sensorhub up' running? look at \(options.directory.logs)")]
+            return [
+                Finding(
+                    verdict: .bad, subject: "hub", detail: "\(error)",
+                    advice: "is 'sensorhub up' running? look at \(options.directory.logs)")
+            ]
         }
     }
 }

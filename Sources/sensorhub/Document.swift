@@ -17,7 +17,9 @@ enum Document {
         do {
             return try JSON(parsing: bytes)
         } catch {
-            if !bytes.isEmpty, let place = JSONPlace(of: bytes) { throw CommandError("\(path): not valid JSON: \(place)") }
+            if !bytes.isEmpty, let place = JSONPlace(of: bytes) {
+                throw CommandError("\(path): not valid JSON: \(place)")
+            }
             throw CommandError("\(path): \(error)")
         }
     }

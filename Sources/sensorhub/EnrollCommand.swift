@@ -36,18 +36,23 @@ struct EnrollCommand: AsyncParsableCommand {
         }
         let broker = "\(configuration.advertised.first ?? configuration.broker)"
         let hub = JSON.string(configuration.hub.text)
-        let document: JSON = switch kind {
-        case .node:
-            [
-                "hub": ["id": hub], "node": ["id": .string(id.text)],
-                "broker": ["address": .string(broker), "password": .string(password)],
-            ]
-        case .person:
-            ["hub": hub, "broker": .string(broker), "user": .string(user.description), "password": .string(password)]
-        }
+        let document: JSON =
+            switch kind {
+            case .node:
+                [
+                    "hub": ["id": hub], "node": ["id": .string(id.text)],
+                    "broker": ["address": .string(broker), "password": .string(password)],
+                ]
+            case .person:
+                [
+                    "hub": hub, "broker": .string(broker), "user": .string(user.description),
+                    "password": .string(password),
+                ]
+            }
         print(document.text(indented: true))
-        note(kind == .node
-            ? "as a file of that machine that only its owner can read, for: sensorhub agent --config FILE"
-            : "as connection.json in a folder that only its owner can read, for: sensorhub --data FOLDER …")
+        note(
+            kind == .node
+                ? "as a file of that machine that only its owner can read, for: sensorhub agent --config FILE"
+                : "as connection.json in a folder that only its owner can read, for: sensorhub --data FOLDER …")
     }
 }

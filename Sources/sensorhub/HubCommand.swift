@@ -33,7 +33,8 @@ struct HubCommand: AsyncParsableCommand {
     }
 
     /// What the hub is told, with everything that it needs from the installation.
-    static func configuration(file: String?, options: [(key: String, value: String?)]) async throws -> HubConfiguration {
+    static func configuration(file: String?, options: [(key: String, value: String?)]) async throws -> HubConfiguration
+    {
         let settings = try await ServiceConfiguration(file: file, options: options)
         let broker = try settings.address("broker.address")
         let advertised = try settings.addresses("broker.advertised")
@@ -45,7 +46,8 @@ struct HubCommand: AsyncParsableCommand {
             brokerQueueLimit: try settings.number("broker.queueLimit", default: 500_000),
             reserve: try settings.optional("storage.folder").map { folder in
                 (folder, UInt64(try settings.number("storage.reserveMiB", default: 128)) << 20)
-            })
+            },
+            statisticsDays: min(try settings.number("statistics.days", default: 2), 3_650))
     }
 }
 
@@ -83,9 +85,10 @@ func runService(_ service: some Service, logger: Logger) async throws {
     // The group's own lines would tell a person nothing that the service does not.
     var quiet = logger
     quiet.logLevel = .error
-    let group = ServiceGroup(configuration: .init(
-        services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],
-        gracefulShutdownSignals: [.sigint, .sigterm], logger: quiet))
+    let group = ServiceGroup(
+        configuration: .init(
+            services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],
+            gracefulShutdownSignals: [.sigint, .sigterm], logger: quiet))
     do {
         try await group.run()
     } catch {

@@ -7,6 +7,10 @@ struct Column: Sendable {
     enum Content: Sendable {
         case text
         case number
+        /// Shown as a person reads sizes; a condition may say 50M.
+        case bytes
+        /// A length of time; a condition may say 90s or 2h.
+        case seconds
         /// Microseconds since 1970; shown in the machine's own zone.
         case time
         /// One of these.
@@ -38,7 +42,12 @@ struct Column: Sendable {
     func text(of item: JSON) -> String {
         if let describe { return describe(item) }
         let value = value(of: item)
-        if case .time = content { return value.int.map { localTime(microseconds: $0) } ?? "" }
+        switch content {
+        case .time: return value.int.map { localTime(microseconds: $0) } ?? ""
+        case .bytes: return value.int.map { Figure.bytes($0) } ?? ""
+        case .seconds: return value.double.map { Figure.seconds($0) } ?? ""
+        case .text, .number, .words: break
+        }
         return value.object != nil ? value.pairs : value.plain
     }
 }
@@ -181,6 +190,18 @@ private struct RowCondition {
                 guard number != nil else {
                     throw ArgumentParser.ValidationError(
                         "\(text): '\(column.name)' is a number, and '\(value)' is none")
+                }
+            case .bytes:
+                number = Figure.parse(value, units: Figure.byteUnits)
+                guard number != nil else {
+                    throw ArgumentParser.ValidationError(
+                        "\(text): '\(column.name)' is a size such as 50M, 1.5G or 4096, and '\(value)' is none")
+                }
+            case .seconds:
+                number = Figure.parse(value, units: Figure.secondUnits)
+                guard number != nil else {
+                    throw ArgumentParser.ValidationError(
+                        "\(text): '\(column.name)' is a length of time such as 90, 5m or 2h, and '\(value)' is none")
                 }
             case .time:
                 guard let time = TimePoint(argument: value) else {

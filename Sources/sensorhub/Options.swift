@@ -4,8 +4,10 @@ import SimdJSON
 
 /// What every command that talks to a running hub takes.
 struct HubOptions: ParsableArguments {
-    @Option(name: .long, help: ArgumentHelp(
-        "The running hub's data folder; else what SENSORHUB_DATA says, else the default folder.", valueName: "dir"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The running hub's data folder; else what SENSORHUB_DATA says, else the default folder.", valueName: "dir"))
     var data: String?
 
     @Flag(name: .long, help: "Print JSON instead of text.")

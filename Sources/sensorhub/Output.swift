@@ -53,10 +53,14 @@ extension JSON {
 
 /// `text` without control characters, which could steer the terminal.
 func printable(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control && $0 != "\t" }) else { return text }
-    return String(String.UnicodeScalarView(text.unicodeScalars.map {
-        $0.properties.generalCategory == .control && $0 != "\t" ? "\u{FFFD}" : $0
-    }))
+    guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control && $0 != "\t" }) else {
+        return text
+    }
+    return String(
+        String.UnicodeScalarView(
+            text.unicodeScalars.map {
+                $0.properties.generalCategory == .control && $0 != "\t" ? "\u{FFFD}" : $0
+            }))
 }
 
 /// A time for people, in the machine's own zone: `2026-11-20 14:03:07.125`.

@@ -5,24 +5,37 @@ import SimdJSON
 struct ProgramsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ps", abstract: "List the drivers and algorithms that run or are to run.",
-        discussion: "Columns: \(columns.map(\.name).joined(separator: ", ")). RUNS counts how often it was started.")
+        discussion: """
+            Columns: \(columns.map(\.name).joined(separator: ", ")). RUNS counts how often it was started. CPU is in percent
+            of one core, with that of children; it, memory, files and the like are of the latest sample, taken at SAMPLED.
+            Such as --columns id,cpu,memory --sort=-cpu --where 'cpu>50' --where 'memory>50M'
+            """)
     @OptionGroup var list: ListOptions
     @OptionGroup var options: HubOptions
 
     private static let columns = [
         Column("id"), Column("kind", .words(["driver", "algorithm"])),
-        Column("program", compute: { program in
-            program["driver"] ?? .string("\(program.plain("app"))/\(program.plain("algorithm"))")
-        }),
+        Column(
+            "program",
+            compute: { program in
+                program["driver"] ?? .string("\(program.plain("app"))/\(program.plain("algorithm"))")
+            }),
         Column("app", isUsual: false), Column("algorithm", isUsual: false), Column("driver", isUsual: false),
         Column("node"), Column("state", .words(ProgramState.allCases.map(\.rawValue))), Column("pid", .number),
         Column("since"), Column("runs", .number), Column("enabled", .words(["true", "false"]), isUsual: false),
-        Column("reason"),
-        Column("sensors", text: { program in
-            let outputs = program.plain("outputs")
-            return program.plain("sensors") + (outputs.isEmpty ? "" : " → \(outputs)")
-        }),
+        ProgramColumns.cpu, ProgramColumns.memory, Column("reason"),
+        Column(
+            "sensors",
+            text: { program in
+                let outputs = program.plain("outputs")
+                return program.plain("sensors") + (outputs.isEmpty ? "" : " → \(outputs)")
+            }),
         Column("outputs", isUsual: false),
+        Column("proportional", .bytes, isUsual: false), Column("private", .bytes, isUsual: false),
+        Column("threads", .number, isUsual: false), Column("files", .number, isUsual: false),
+        Column("processes", .number, isUsual: false), Column("read", .bytes, isUsual: false),
+        Column("written", .bytes, isUsual: false), Column("uptime", .seconds, isUsual: false),
+        Column("sampled", .time, isUsual: false),
     ]
 
     func validate() throws {
@@ -36,6 +49,12 @@ struct ProgramsCommand: AsyncParsableCommand {
             reply, "programs", options,
             whenEmpty: "nothing is to run: register a sensor with a driver, or deploy an app")
     }
+}
+
+/// Columns that are in more than one list.
+enum ProgramColumns {
+    static let cpu = Column("cpu", .number, text: { Figure.percent($0["cpu"]) })
+    static let memory = Column("memory", .bytes)
 }
 
 struct StopCommand: AsyncParsableCommand {
@@ -54,8 +73,9 @@ struct StopCommand: AsyncParsableCommand {
         let end = await reports.first(within: .seconds(15), waiting: "its end") { report in
             report.program.kind == .algorithm && !report.state.isAlive
         }
-        print(end.map { "\(id): stopped\($0.reason.isEmpty ? "" : " (\($0.reason))")" }
-            ?? "\(id): is to stop; its node has not told yet")
+        print(
+            end.map { "\(id): stopped\($0.reason.isEmpty ? "" : " (\($0.reason))")" }
+                ?? "\(id): is to stop; its node has not told yet")
     }
 }
 
@@ -84,7 +104,8 @@ struct LogsCommand: AsyncParsableCommand {
     func run() async throws {
         let client = try await options.connect()
         // Followed first, so that no line is lost in between.
-        let messages = follow
+        let messages =
+            follow
             ? client.follow(client.topics.algorithm(id, .log), client.topics.sensor(id, .log)) : nil
         let count = last ?? (times.isGiven || run != nil ? Self.most : 100)
         var parameters: JSONObject = ["id": .string(id), "last": .int(Int64(count))]

@@ -14,7 +14,8 @@ struct ReadingsCommand: AsyncParsableCommand {
     func run() async throws {
         let client = try await options.connect()
         let messages = follow ? client.follow(client.topics.sensor(sensor, .data)) : nil
-        let reply = try await client.reply(to: "readings", "get", ["sensor": .string(sensor), "last": .int(Int64(last))])
+        let reply = try await client.reply(
+            to: "readings", "get", ["sensor": .string(sensor), "last": .int(Int64(last))])
         if options.json, !follow { return try options.show(reply) { _ in } }
         if let error = reply["error"]?.string { throw CommandError(error) }
         let fields = (reply["fields"]?.object ?? [:]).keys

@@ -15,15 +15,24 @@ struct SensorHub: AsyncParsableCommand {
             CommandGroup(
                 name: "Run",
                 subcommands: [Up.self, HubCommand.self, AgentCommand.self, EnrollCommand.self, DoctorCommand.self]),
-            CommandGroup(name: "Look", subcommands: [NodesCommand.self, EventsCommand.self, IncidentsCommand.self]),
-            CommandGroup(name: "Sensors", subcommands: [
-                DetectCommand.self, TypesCommand.self, SensorsCommand.self, ReadingsCommand.self, ControlCommand.self,
-                DeadLettersCommand.self,
-            ]),
-            CommandGroup(name: "Apps", subcommands: [
-                AppsCommand.self, DeployCommand.self, ProgramsCommand.self, StartCommand.self, StopCommand.self,
-                RestartCommand.self, EnableCommand.self, DisableCommand.self, SignalCommand.self, LogsCommand.self,
-                NewCommand.self,
-            ]),
+            CommandGroup(
+                name: "Look",
+                subcommands: [
+                    NodesCommand.self, TopCommand.self, EventsCommand.self, IncidentsCommand.self,
+                ]),
+            CommandGroup(
+                name: "Sensors",
+                subcommands: [
+                    DetectCommand.self, TypesCommand.self, SensorsCommand.self, ReadingsCommand.self,
+                    ControlCommand.self,
+                    DeadLettersCommand.self,
+                ]),
+            CommandGroup(
+                name: "Apps",
+                subcommands: [
+                    AppsCommand.self, DeployCommand.self, ProgramsCommand.self, StartCommand.self, StopCommand.self,
+                    RestartCommand.self, EnableCommand.self, DisableCommand.self, SignalCommand.self, LogsCommand.self,
+                    NewCommand.self,
+                ]),
         ])
 }

@@ -9,7 +9,8 @@ struct SensorsCommand: AsyncParsableCommand {
     struct Register: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Register the sensors of a file, and start their drivers.",
-            discussion: "The file is as sensorInstance.json in Examples/. A sensor that is registered already and is the "
+            discussion:
+                "The file is as sensorInstance.json in Examples/. A sensor that is registered already and is the "
                 + "same is left as it is.")
         @Argument(help: "The file.", completion: .file(extensions: ["json"]))
         var file: String
@@ -23,8 +24,11 @@ struct SensorsCommand: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List sensors.")
         @Option(help: "Only those of this type.") var type: String?
-        @Option(name: .customLong("where"), help: ArgumentHelp(
-            "Only those with this attribute, such as placeholder=bus; may be given more than once.", valueName: "key=value"))
+        @Option(
+            name: .customLong("where"),
+            help: ArgumentHelp(
+                "Only those with this attribute, such as placeholder=bus; may be given more than once.",
+                valueName: "key=value"))
         var filters: [String] = []
         @OptionGroup var options: HubOptions
 
@@ -44,8 +48,9 @@ struct SensorsCommand: AsyncParsableCommand {
                         shortPairs(sensor["attributes"]?.object ?? [:]),
                     ])
                 }
-                table.print(whenEmpty: filters.isEmpty && type == nil
-                    ? "no sensors are registered yet: sensorhub sensors register FILE" : "no sensor is like that")
+                table.print(
+                    whenEmpty: filters.isEmpty && type == nil
+                        ? "no sensors are registered yet: sensorhub sensors register FILE" : "no sensor is like that")
             }
         }
 
@@ -88,7 +93,8 @@ struct SensorsCommand: AsyncParsableCommand {
     struct Credentials: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "How a device that is not ours publishes as this sensor.",
-            discussion: "The password is shown when it is made, and never again; --rotate makes a new one, and the old one "
+            discussion:
+                "The password is shown when it is made, and never again; --rotate makes a new one, and the old one "
                 + "ends at once.")
         @Argument(help: "The sensor's id.") var id: String
         @Flag(help: "Make a new password.") var rotate = false
@@ -101,7 +107,9 @@ struct SensorsCommand: AsyncParsableCommand {
                 let brokers = (reply["brokers"]?.array ?? []).map { (host: $0.plain("host"), port: $0.plain("port")) }
                 for broker in brokers { print("broker      \(broker.host), port \(broker.port)") }
                 print("user        \(reply.plain("user"))")
-                print("password    \(reply["password"]?.string ?? "was shown when it was made; --rotate makes a new one")")
+                print(
+                    "password    \(reply["password"]?.string ?? "was shown when it was made; --rotate makes a new one")"
+                )
                 print("publish to  \(reply.plain("data_topic"))")
                 if let topic = reply["control_topic"]?.string { print("listen to   \(topic)") }
                 if let topic = reply["reply_topic"]?.string { print("reply to    \(topic)") }

@@ -50,7 +50,9 @@ struct ServiceConfiguration {
 
     func identifier(_ key: String, default standard: String? = nil) throws -> Identifier {
         let text = try optional(key) ?? standard ?? required(key)
-        guard let id = Identifier(text) else { throw CommandError("'\(key)' is '\(text)', which is no id: \(Identifier.rule)") }
+        guard let id = Identifier(text) else {
+            throw CommandError("'\(key)' is '\(text)', which is no id: \(Identifier.rule)")
+        }
         return id
     }
 
@@ -71,7 +73,9 @@ struct ServiceConfiguration {
 
     func number(_ key: String, default standard: Int64) throws -> Int64 {
         guard let number = reader.int(forKey: ConfigKey(key)) else {
-            guard optional(key) == nil else { throw CommandError("'\(key)' is '\(optional(key)!)', which is no number") }
+            guard optional(key) == nil else {
+                throw CommandError("'\(key)' is '\(optional(key)!)', which is no number")
+            }
             return standard
         }
         guard number >= 0 else { throw CommandError("'\(key)' is \(number), which is less than nothing") }

@@ -9,7 +9,8 @@ struct TypesCommand: AsyncParsableCommand {
     struct Register: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Register the types of a file.",
-            discussion: "The file is as sensorTypeRegistration.json in Examples/. A type that is registered already may gain "
+            discussion:
+                "The file is as sensorTypeRegistration.json in Examples/. A type that is registered already may gain "
                 + "fields, and change its control functions.")
 
         @Argument(help: "The file.", completion: .file(extensions: ["json"]))
@@ -31,7 +32,8 @@ struct TypesCommand: AsyncParsableCommand {
                 var table = Table(["type", "company", "fields", "functions", "sensors", "readings"])
                 for type in reply["types"]?.array ?? [] {
                     table.add([
-                        type.plain("name"), type.plain("company"), (type["fields"]?.object ?? [:]).keys.joined(separator: ", "),
+                        type.plain("name"), type.plain("company"),
+                        (type["fields"]?.object ?? [:]).keys.joined(separator: ", "),
                         (type["functions"]?.array ?? []).map { $0.plain("name") }.joined(separator: ", "),
                         type.plain("sensors"), type.plain("readings"),
                     ])
@@ -54,7 +56,9 @@ struct TypesCommand: AsyncParsableCommand {
                 print("company     \(type.plain("company"))")
                 print("fields      \(type["fields"]?.pairs ?? "")")
                 for function in type["functions"]?.array ?? [] {
-                    let parameters = (function["params"]?.array ?? []).map { "\($0.plain("name")): \($0.plain("type"))" }
+                    let parameters = (function["params"]?.array ?? []).map {
+                        "\($0.plain("name")): \($0.plain("type"))"
+                    }
                     print("function    \(function.plain("name"))(\(parameters.joined(separator: ", ")))")
                 }
                 print("sensors     \(type.plain("sensors"))")
@@ -80,8 +84,9 @@ extension TypesCommand {
                 to: "types", "retention", ["name": .string(name), "keep": .string(keep)])
             try options.show(reply) { reply in
                 let removed = reply["removed"]?.array ?? []
-                print("\(name): readings are kept \(keep == "forever" ? "forever" : "for \(reply.plain("keep"))")"
-                    + (removed.isEmpty ? "" : "; removed now: \(removed.count) weeks"))
+                print(
+                    "\(name): readings are kept \(keep == "forever" ? "forever" : "for \(reply.plain("keep"))")"
+                        + (removed.isEmpty ? "" : "; removed now: \(removed.count) weeks"))
             }
         }
     }
@@ -90,7 +95,8 @@ extension TypesCommand {
 /// Registers the items of a file, and says of each what became of it.
 func registerItems(of file: String, service: String, _ options: HubOptions) async throws {
     let document = try Document.read(file)
-    let reply = try await options.connect().reply(to: service, "register", ["document": document], timeout: .seconds(60))
+    let reply = try await options.connect().reply(
+        to: service, "register", ["document": document], timeout: .seconds(60))
     if options.json {
         return try options.show(reply) { _ in }
     }
@@ -108,7 +114,8 @@ func registerItems(of file: String, service: String, _ options: HubOptions) asyn
     let refused = results.count { ($0["status"]?.int ?? 0) >= 300 }
     if refused > 0 {
         throw CommandError(
-            results.count == 1 ? "nothing was registered" : "\(refused) of \(results.count) were refused, the others are registered")
+            results.count == 1
+                ? "nothing was registered" : "\(refused) of \(results.count) were refused, the others are registered")
     }
 }
 

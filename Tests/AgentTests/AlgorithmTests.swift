@@ -43,10 +43,10 @@ private let library = "\(#filePath)".split(separator: "/").dropLast(3).reduce(""
     try await Bench.run { bench in
         let archive = try bench.archive([
             "main.sh": """
-                #!/bin/sh
-                if [ -e "$SENSORHUB_STATE/kept" ]; then echo "found $(cat "$SENSORHUB_STATE/kept")"; exec sleep 1000; fi
-                echo it > "$SENSORHUB_STATE/kept"; kill -9 $$
-                """
+            #!/bin/sh
+            if [ -e "$SENSORHUB_STATE/kept" ]; then echo "found $(cat "$SENSORHUB_STATE/kept")"; exec sleep 1000; fi
+            echo it > "$SENSORHUB_STATE/kept"; kill -9 $$
+            """
         ])
         let folder = "\(bench.data)/programs/algorithm-light-1"
         bench.startAgent()

@@ -26,7 +26,10 @@ private func archive(
             archive_entry_set_pathname(entry, item.path)
             archive_entry_set_filetype(entry, UInt32(item.type))
             archive_entry_set_perm(entry, 0o6777)
-            if let link { item.type == Glibc.S_IFLNK ? archive_entry_set_symlink(entry, link) : archive_entry_set_hardlink(entry, link) }
+            if let link {
+                item.type == Glibc.S_IFLNK
+                    ? archive_entry_set_symlink(entry, link) : archive_entry_set_hardlink(entry, link)
+            }
             archive_entry_set_size(entry, item.type == Glibc.S_IFREG ? Int64(item.content.utf8.count) : 0)
             archive_write_header(writer, entry)
             if item.type == Glibc.S_IFREG { archive_write_data(writer, item.content, item.content.utf8.count) }
@@ -48,7 +51,8 @@ private let file = Glibc.S_IFREG
 
     @Test(arguments: [true, false])
     func filesAreReadAndUnpacked(zip: Bool) throws {
-        let bytes = try archive([("./a.py", file, "print(1)"), ("lib", Glibc.S_IFDIR, ""), ("lib/b.py", file, "")], zip: zip)
+        let bytes = try archive(
+            [("./a.py", file, "print(1)"), ("lib", Glibc.S_IFDIR, ""), ("lib/b.py", file, "")], zip: zip)
         let content = try Archive(bytes).read(keeping: ["a.py"])
         #expect(content.paths == ["a.py", "lib/b.py"])
         #expect(content.contents == ["a.py": Array("print(1)".utf8)])
@@ -104,7 +108,9 @@ private let file = Glibc.S_IFREG
 
     @Test func theSameFolderMakesTheSameArchive() throws {
         try withFolder { folder in
-            system("mkdir \(folder)/app && cd \(folder)/app && echo 1 > a.py && mkdir lib .git && echo 2 > lib/b.py && echo 3 > .git/x")
+            system(
+                "mkdir \(folder)/app && cd \(folder)/app && echo 1 > a.py && mkdir lib .git && echo 2 > lib/b.py && echo 3 > .git/x"
+            )
             let first = try AppArchive.make(from: "\(folder)/app")
             system("touch \(folder)/app/a.py")
             #expect(try AppArchive.make(from: "\(folder)/app") == first)

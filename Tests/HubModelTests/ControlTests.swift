@@ -11,13 +11,19 @@ import Testing
     @Test(arguments: [
         (#"{"id": "1", "function": "set", "params": {"on": true, "level": 3}}"#, "nothing"),
         (#"{"id": "1", "function": "reset"}"#, "nothing"),
-        (#"{"id": "1", "function": "st", "params": {}}"#,
-         "function: 'st' is no function of this sensor: it has set, reset (did you mean 'set'?)"),
+        (
+            #"{"id": "1", "function": "st", "params": {}}"#,
+            "function: 'st' is no function of this sensor: it has set, reset (did you mean 'set'?)"
+        ),
         (#"{"id": "1", "function": "set", "params": {"on": true}}"#, "params: 'level' (float) is missing"),
-        (#"{"id": "1", "function": "set", "params": {"on": 1, "level": 1}}"#,
-         "params.on: expected true or false, found a whole number"),
-        (#"{"id": "1", "function": "set", "params": {"on": true, "level": 1, "levle": 1}}"#,
-         "params: 'levle' is no parameter of 'set' (did you mean 'level'?)"),
+        (
+            #"{"id": "1", "function": "set", "params": {"on": 1, "level": 1}}"#,
+            "params.on: expected true or false, found a whole number"
+        ),
+        (
+            #"{"id": "1", "function": "set", "params": {"on": true, "level": 1, "levle": 1}}"#,
+            "params: 'levle' is no parameter of 'set' (did you mean 'level'?)"
+        ),
         (#"{"function": "set"}"#, "'id' is missing"),
         (#"{"id": 7, "function": "set"}"#, "id: expected text, found a whole number"),
     ])
@@ -39,7 +45,8 @@ import Testing
 
     /// Made by mosquitto_passwd 2.0.11 from the password "secret".
     @Test func mosquittosOwnHashIsUnderstood() {
-        let hash = "$7$101$TuttQw9UGqYzeCBs$vR1c6eEAxMLipyvXr1GW0FO0SwOtUV8lWA7kkeG1HXGDNOCBbabpgDEIpD/pOAClSQuDe1G+z3IykIPdm3Obgg=="
+        let hash =
+            "$7$101$TuttQw9UGqYzeCBs$vR1c6eEAxMLipyvXr1GW0FO0SwOtUV8lWA7kkeG1HXGDNOCBbabpgDEIpD/pOAClSQuDe1G+z3IykIPdm3Obgg=="
         #expect(Credential.matches("secret", hash))
         #expect(!Credential.matches("Secret", hash))
     }

@@ -36,18 +36,31 @@ func fault<Value>(_ text: String, _ read: (DocumentReader) throws -> Value) thro
     @Test(arguments: [
         (#"{"name": "a"}"#, "'sensor_data_structure' is missing"),
         (#"{"nam": "a", "sensor_data_structure": {"x": "int"}}"#, "unknown key 'nam' (did you mean 'name'?)"),
-        (#"{"name": "a b", "sensor_data_structure": {"x": "int"}}"#, "name: 'a b' is no id: 1 to 64 letters, digits, '_' or '-'"),
-        (#"{"name": "a", "sensor_data_structure": {"x": "flot"}}"#,
-         "sensor_data_structure.x: 'flot' is no type: string, int, float or bool (did you mean 'float'?)"),
+        (
+            #"{"name": "a b", "sensor_data_structure": {"x": "int"}}"#,
+            "name: 'a b' is no id: 1 to 64 letters, digits, '_' or '-'"
+        ),
+        (
+            #"{"name": "a", "sensor_data_structure": {"x": "flot"}}"#,
+            "sensor_data_structure.x: 'flot' is no type: string, int, float or bool (did you mean 'float'?)"
+        ),
         (#"{"name": "a", "sensor_data_structure": {}}"#, "sensor_data_structure: at least one field is needed"),
-        (#"{"name": "a", "sensor_data_structure": {"boot": "int"}}"#,
-         "sensor_data_structure.boot: the name 'boot' is taken by the hub: choose another"),
-        (#"{"name": "a", "Name": "b", "sensor_data_structure": {"x": "int"}}"#,
-         "'name' and 'Name' say the same thing twice"),
-        (#"{"name": "a", "sensor_data_structure": {"x": "int"}, "control_functions": {"number_of_functions": 2, "function_details": [{"name": "f"}]}}"#,
-         "control_functions.number_of_functions: says 2, but 1 are listed"),
-        (#"{"name": "a", "sensor_data_structure": {"x": "int"}, "control_functions": [{"name": "f", "params": {"p": 1}}]}"#,
-         "control_functions[0].params.p: expected text, found a whole number"),
+        (
+            #"{"name": "a", "sensor_data_structure": {"boot": "int"}}"#,
+            "sensor_data_structure.boot: the name 'boot' is taken by the hub: choose another"
+        ),
+        (
+            #"{"name": "a", "Name": "b", "sensor_data_structure": {"x": "int"}}"#,
+            "'name' and 'Name' say the same thing twice"
+        ),
+        (
+            #"{"name": "a", "sensor_data_structure": {"x": "int"}, "control_functions": {"number_of_functions": 2, "function_details": [{"name": "f"}]}}"#,
+            "control_functions.number_of_functions: says 2, but 1 are listed"
+        ),
+        (
+            #"{"name": "a", "sensor_data_structure": {"x": "int"}, "control_functions": [{"name": "f", "params": {"p": 1}}]}"#,
+            "control_functions[0].params.p: expected text, found a whole number"
+        ),
         ("[]", "expected an object, found a list"),
     ])
     func whatIsWrongIsNamed(_ text: String, _ expected: String) throws {
@@ -64,7 +77,8 @@ func fault<Value>(_ text: String, _ read: (DocumentReader) throws -> Value) thro
     }
 
     @Test func everyUnknownKeyIsAnAttribute() throws {
-        let instance = try read("""
+        let instance = try read(
+            """
             {"sensor_type": "lux", "name": "lux-1", "ip": "10.0.0.1", "port": 80, "no_of_fields": 1, "driver": "simulated",
              "interval": 0.5, "bus-id": 7, "placeholder": "bus"}
             """)

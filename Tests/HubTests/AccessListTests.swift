@@ -50,6 +50,7 @@ import Testing
                 user node.pi
                 topic write sensorhub/main/nodes/pi/status
                 topic write sensorhub/main/nodes/pi/report
+                topic write sensorhub/main/nodes/pi/statistics
                 topic read sensorhub/main/nodes/pi/command
                 topic read sensorhub/main/nodes/pi/archive/+
                 topic write sensorhub/main/algorithms/a-1/log

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
 from hub import Hub, wait_until
 from mqtt import Peer
-from samples import probe, register
+from samples import app_zip, deployment, probe, register, write
 
 # mosquitto publishes its figures every 10 s.
 PATIENCE = 60
@@ -158,3 +159,21 @@ def test_a_database_that_does_not_answer(own_hub: Hub, watch: Watch) -> None:
         os.kill(pid, signal.SIGCONT)
     watch.wait_for("ingest", "opened", "closed")
     own_hub.wait_for_more_readings("incidents-2")
+
+
+def test_a_program_that_keeps_ending(own_hub: Hub, watch: Watch, tmp_path: Path) -> None:
+    script = "#!/bin/sh\nfor word in one two three; do echo $word; done\necho 'no module named bus' >&2\nexit 3\n"
+    own_hub.cli("apps", "install", "crashing", app_zip(tmp_path, "crashing", "main.sh", script))
+    file = write(tmp_path / "crashing-deployConfig.json", deployment("crashing"))
+    (entry,) = own_hub.json("deploy", file)["entries"]
+    instance = entry["instance_id"]
+    row = watch.wait_for("crash-loop", "opened")
+    assert row["subject"] == f"algorithm {instance}"
+    assert "times in a minute" in row["reason"] and "exit code 3: no module named bus" in row["reason"]
+    shown = own_hub.json("incidents", row["id"])["incident"]
+    assert shown["log"][:3] == ["one", "two", "three"] and "no module named bus" in shown["log"]
+    text = own_hub.cli("incidents", row["id"])
+    assert f"algorithm {instance}" in text and text.rstrip().endswith(shown["log"][-1])
+    assert "there is no incident 999999" in own_hub.refusal("incidents", 999_999)
+    own_hub.cli("stop", instance)
+    watch.wait_for("crash-loop", "opened", "closed")

@@ -41,7 +41,7 @@ class Place:
         }
         nodes = {
             f"nodes/{node}/{leaf}" for node in (self.node, "elsewhere")
-            for leaf in ("status", "report", "command", "archive/x")
+            for leaf in ("status", "report", "statistics", "command", "archive/x")
         }
         return sensors | algorithms | nodes | {
             "status", "apps/rights/page", "apps/others/page", "rpc/hub/status", "rpc/sensors/remove", "events/test",
@@ -95,8 +95,8 @@ KINDS = [
     Kind(
         "node", lambda place: place.hub.as_node(),
         {
-            "nodes/NODE/status", "nodes/NODE/report", "sensors/right-driver/log", "sensors/right-driver/events",
-            "algorithms/INSTANCE/log", "algorithms/INSTANCE/events",
+            "nodes/NODE/status", "nodes/NODE/report", "nodes/NODE/statistics", "sensors/right-driver/log",
+            "sensors/right-driver/events", "algorithms/INSTANCE/log", "algorithms/INSTANCE/events",
         },
         {"status", "nodes/NODE/command", "nodes/NODE/archive/x", "clients/node.NODE/x"}),
     Kind(
@@ -108,7 +108,7 @@ KINDS = [
         {
             "status", "sensors/+/data", "sensors/+/control", "sensors/+/control/reply", "sensors/+/status",
             "sensors/+/committed", "sensors/+/log", "sensors/+/events", "algorithms/#", "apps/#", "nodes/+/status",
-            "events/+", "clients/user.owner/x",
+            "nodes/+/statistics", "events/+", "clients/user.owner/x",
         }),
 ]
 

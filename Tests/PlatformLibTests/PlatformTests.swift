@@ -54,9 +54,11 @@ private final class Peer: Sendable {
         let document = BindingDocument(
             instance: Identifier("a-1")!, app: Identifier("bus")!, algorithm: Identifier("light")!, version: version,
             reason: "test",
-            positions: [.init(
-                sensorType: type.name,
-                sensors: sensors.map { .init(id: Identifier($0)!, type: type, attributes: [:], topics: topics) })])
+            positions: [
+                .init(
+                    sensorType: type.name,
+                    sensors: sensors.map { .init(id: Identifier($0)!, type: type, attributes: [:], topics: topics) })
+            ])
         try await publish(topics.algorithm("a-1", .binding), document.json, isRetained: true)
     }
 
@@ -71,9 +73,10 @@ private final class Peer: Sendable {
         let broker = try TestBroker()
         try broker.start()
         let peer = Peer(broker.address)
-        let platform = Platform(PlatformEnvironment(
-            hub: Identifier("main")!, broker: broker.address, user: "algorithm.a-1", password: "",
-            instance: Identifier("a-1")!, app: Identifier("bus")!))
+        let platform = Platform(
+            PlatformEnvironment(
+                hub: Identifier("main")!, broker: broker.address, user: "algorithm.a-1", password: "",
+                instance: Identifier("a-1")!, app: Identifier("bus")!))
         defer { platform.close() }
         try await body(platform, peer)
     }

@@ -14,14 +14,19 @@ extension HubCore {
             FROM hub.dead_letter WHERE \(DeadLetterSelection.condition) ORDER BY id DESC LIMIT $3
             """, selection.parameters + [.int(last)])
         let count = try database.query(
-            "SELECT count(*) AS count FROM hub.dead_letter WHERE \(DeadLetterSelection.condition)", selection.parameters)
-        return Reply(["count": .int(count[0].int("count")), "letters": .array(rows.map { row in
-            [
-                "id": .int(row.int("id")), "t": .int(row.int("t")), "topic": .string(row.text("topic")),
-                "field": .string(row.text("field")), "reason": .string(row.text("reason")),
-                "payload": .string(String(decoding: row.bytes("payload"), as: UTF8.self)),
-            ]
-        })])
+            "SELECT count(*) AS count FROM hub.dead_letter WHERE \(DeadLetterSelection.condition)", selection.parameters
+        )
+        return Reply([
+            "count": .int(count[0].int("count")),
+            "letters": .array(
+                rows.map { row in
+                    [
+                        "id": .int(row.int("id")), "t": .int(row.int("t")), "topic": .string(row.text("topic")),
+                        "field": .string(row.text("field")), "reason": .string(row.text("reason")),
+                        "payload": .string(String(decoding: row.bytes("payload"), as: UTF8.self)),
+                    ]
+                }),
+        ])
     }
 
     /// `dead_letters/replay`: has ingest take them up again. Those that still cannot be stored become new dead letters.
@@ -41,7 +46,8 @@ extension HubCore {
         try parameters.allowOnly(["sensor", "ids", "all"])
         let selection = try DeadLetterSelection(parameters, topics: topics, isOptional: false)
         let dropped = try database.query(
-            "DELETE FROM hub.dead_letter WHERE \(DeadLetterSelection.condition)", selection.parameters).affected
+            "DELETE FROM hub.dead_letter WHERE \(DeadLetterSelection.condition)", selection.parameters
+        ).affected
         try record("dead_letters.dropped", "", ["count": .int(Int64(dropped))])
         return Reply(["count": .int(Int64(dropped))])
     }

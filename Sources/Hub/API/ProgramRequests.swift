@@ -8,10 +8,13 @@ extension HubCore {
         try parameters.allowOnly([])
         var states: [ProgramID: Rows.Row] = [:]
         for row in try database.query("SELECT kind, id, state, pid, since, run, reason FROM hub.program") {
-            guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else { continue }
+            guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else {
+                continue
+            }
             states[ProgramID(kind, id)] = row
         }
         let wishes = try ProgramWish.all(in: database)
+        let figures = programFigures()
         func describe(_ program: ProgramID, node: Identifier?, _ members: JSONObject) -> JSON {
             var object: JSONObject = ["id": .string(program.id.text), "kind": .string(program.kind.rawValue)]
             for member in members { object[member.key] = member.value }
@@ -24,21 +27,34 @@ extension HubCore {
             object["runs"] = .int(row?.int("run") ?? 0)
             object["reason"] = .string(row?.text("reason") ?? waiting)
             object["enabled"] = .bool(wishes[program]?.isEnabled ?? true)
+            for name in ProgramFigures.names { object[name] = .null }
+            if let row, let node, ProgramState(rawValue: row.text("state"))?.isAlive == true,
+                row.optional("pid") != nil,
+                let found = figures[program], found.node == node, found.run == row.int("run")
+            {
+                for member in found.members { object[member.key] = member.value }
+            }
             return .object(object)
         }
         var programs: [JSON] = []
         for instance in instances.values.sorted(by: { $0.id.text < $1.id.text }) {
-            programs.append(describe(ProgramID(.algorithm, instance.id), node: instance.node, [
-                "app": .string(instance.app.text), "algorithm": .string(instance.algorithm.text),
-                "sensors": .array(instance.boundSensors.map { .string($0.text) }),
-                "outputs": .array(instance.outputs.map { .string($0.sensor.text) }),
-            ]))
+            programs.append(
+                describe(
+                    ProgramID(.algorithm, instance.id), node: instance.node,
+                    [
+                        "app": .string(instance.app.text), "algorithm": .string(instance.algorithm.text),
+                        "sensors": .array(instance.boundSensors.map { .string($0.text) }),
+                        "outputs": .array(instance.outputs.map { .string($0.sensor.text) }),
+                    ]))
         }
         for sensor in registry.sensors.values.sorted(by: { $0.name.text < $1.name.text }) {
             guard let driver = sensor.driver else { continue }
-            programs.append(describe(ProgramID(.driver, sensor.name), node: sensor.node ?? sensor.wantedNode, [
-                "driver": .string(driver), "sensors": [.string(sensor.name.text)], "outputs": [],
-            ]))
+            programs.append(
+                describe(
+                    ProgramID(.driver, sensor.name), node: sensor.node ?? sensor.wantedNode,
+                    [
+                        "driver": .string(driver), "sensors": [.string(sensor.name.text)], "outputs": [],
+                    ]))
         }
         return Reply(["programs": .array(programs)])
     }
@@ -68,15 +84,20 @@ extension HubCore {
                 """
                 SELECT id FROM hub.algorithm_instance
                 UNION SELECT name FROM hub.sensor WHERE driver IS NOT NULL AND removed_at IS NULL
-                """).map { $0.text("id") }
+                """
+            ).map { $0.text("id") }
             guard known.contains(id) else {
                 throw Refusal(.notFound, "no program '\(id.prefix(80))'\(didYouMean(id, among: known))")
             }
         }
         let kind = instances.keys.contains { $0.text == id } ? "algorithm" : rows.last?.text("kind") ?? "driver"
-        return Reply(["kind": .string(kind), "lines": .array(rows.map { row in
-            ["t": .int(row.int("t")), "stream": .string(row.text("stream")), "text": .string(row.text("line"))]
-        })])
+        return Reply([
+            "kind": .string(kind),
+            "lines": .array(
+                rows.map { row in
+                    ["t": .int(row.int("t")), "stream": .string(row.text("stream")), "text": .string(row.text("line"))]
+                }),
+        ])
     }
 
     /// One run of a program, with the program's next start on that node, where there was one. Lines do not say which run
@@ -90,12 +111,15 @@ extension HubCore {
             SELECT kind, started_at, (SELECT min(n.started_at) FROM hub.run n
                 WHERE n.kind = r.kind AND n.id = r.id AND n.node = r.node AND n.started_at > r.started_at) AS next
             FROM hub.run r WHERE id = $1 AND run = $2 ORDER BY started_at DESC LIMIT 1
-            """, .text(id), .int(number)).first
+            """, .text(id), .int(number)
+        ).first
         guard let row else {
             let newest = try database.query(
-                "SELECT run FROM hub.run WHERE id = $1 ORDER BY started_at DESC LIMIT 1", .text(id)).first
+                "SELECT run FROM hub.run WHERE id = $1 ORDER BY started_at DESC LIMIT 1", .text(id)
+            ).first
             throw Refusal(
-                .notFound, "'\(id.prefix(80))' has no run \(number) on record"
+                .notFound,
+                "'\(id.prefix(80))' has no run \(number) on record"
                     + (newest.map { "; its last one is \($0.int("run"))" } ?? ""))
         }
         return (row.text("kind"), row.text("started_at"), row.optional("next"))
@@ -118,12 +142,13 @@ extension HubCore {
             """, .int(sensor.id), .int(last))
         return Reply([
             "type": .string(type.type.name.text), "fields": type.type.fields.json,
-            "readings": .array(try rows.map { row in
-                [
-                    "t": .int(row.int("t")), "boot": .int(row.int("boot")), "seq": .int(row.int("seq")),
-                    "v": try JSON(parsing: row.text("v")),
-                ]
-            }),
+            "readings": .array(
+                try rows.map { row in
+                    [
+                        "t": .int(row.int("t")), "boot": .int(row.int("boot")), "seq": .int(row.int("seq")),
+                        "v": try JSON(parsing: row.text("v")),
+                    ]
+                }),
         ])
     }
 }

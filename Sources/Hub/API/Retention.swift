@@ -20,7 +20,9 @@ struct Retention {
         }
         guard let unit = Self.units.first(where: { $0.name == word.last }), let number = Int64(word.dropLast()),
             (1...100_000).contains(number)
-        else { throw reader.error("'\(word.prefix(80))' is no time to keep readings: such as 12h, 30d, 8w, 2y, or forever") }
+        else {
+            throw reader.error("'\(word.prefix(80))' is no time to keep readings: such as 12h, 30d, 8w, 2y, or forever")
+        }
         self.init(hours: number * unit.hours)
     }
 

@@ -29,6 +29,7 @@ extension HubCore {
         case ("programs", "disable"): return try enableProgram(parameters, false)
         case ("nodes", "list"): return try listNodes(parameters)
         case ("incidents", "list"): return try listIncidents(parameters)
+        case ("incidents", "show"): return try showIncident(parameters)
         case ("events", "list"): return try listEvents(parameters)
         case ("logs", "get"): return try getLog(parameters)
         case ("readings", "get"): return try getReadings(parameters)
@@ -37,11 +38,12 @@ extension HubCore {
         case ("dead_letters", "drop"): return try dropDeadLetters(parameters)
         default:
             let known = [
-                "hub/status", "types/register", "types/list", "types/show", "types/retention", "sensors/register", "sensors/list",
+                "hub/status", "types/register", "types/list", "types/show", "types/retention", "sensors/register",
+                "sensors/list",
                 "sensors/show", "sensors/remove", "sensors/credentials", "apps/install", "apps/list", "apps/delete",
                 "deployments/deploy", "programs/list", "programs/stop", "programs/start",
                 "programs/restart", "programs/signal", "programs/enable", "programs/disable", "nodes/list",
-                "incidents/list", "events/list", "logs/get", "readings/get",
+                "incidents/list", "incidents/show", "events/list", "logs/get", "readings/get",
                 "dead_letters/list", "dead_letters/replay", "dead_letters/drop",
             ]
             let name = "\(request.service)/\(request.method)"

@@ -42,12 +42,14 @@ extension HubCore {
         for field in known.type.fields {
             guard let new = type.field(field.name) else {
                 throw Refusal(
-                    .conflict, "\(prefix(item))type '\(type.name)' is registered with a field '\(field.name)', which is missing here: "
+                    .conflict,
+                    "\(prefix(item))type '\(type.name)' is registered with a field '\(field.name)', which is missing here: "
                         + "its readings would lose it; register another type instead")
             }
             guard new.type == field.type else {
                 throw Refusal(
-                    .conflict, "\(prefix(item))sensor_data_structure.\(field.name): is registered as \(field.type.rawValue), and cannot "
+                    .conflict,
+                    "\(prefix(item))sensor_data_structure.\(field.name): is registered as \(field.type.rawValue), and cannot "
                         + "become \(new.type.rawValue): its readings are stored so; register another type instead")
             }
         }
@@ -96,9 +98,10 @@ extension HubCore {
         try database.query("SELECT hub.remove_expired() AS name").map { .string($0.text("name")) }
     }
 
-    /// What is to be done from time to time: partitions ahead, expired readings, rollups.
+    /// What is to be done from time to time: partitions ahead, expired readings and statistics.
     func keepHouse() throws {
         try makePartitions()
+        try keepStatistics()
         let removed = try removeExpired()
         if !removed.isEmpty { try record("readings.expired", "", ["partitions": .array(removed)]) }
     }

@@ -55,6 +55,7 @@ struct AccessList {
             [
                 "topic write \(topics.node(id.text, .status))",
                 "topic write \(topics.node(id.text, .report))",
+                "topic write \(topics.node(id.text, .statistics))",
                 "topic read \(topics.node(id.text, .command))",
                 "topic read \(topics.archive(node: id.text, sha256: "+"))",
             ]
@@ -67,6 +68,7 @@ struct AccessList {
                 "topic read \(topics.root)/algorithms/#",
                 "topic read \(topics.root)/apps/#",
                 "topic read \(topics.node("+", .status))",
+                "topic read \(topics.node("+", .statistics))",
                 "topic read \(topics.events)",
                 "topic write \(topics.request("+", "+"))",
             ]
@@ -99,10 +101,11 @@ struct AccessList {
             }
             return lines.map { (.algorithm(id), $0) }
         case .output(let program, let node):
-            let names = switch program.kind {
-            case .driver: [topics.sensor(program.id.text, .log), topics.sensor(program.id.text, .events)]
-            case .algorithm: [topics.algorithm(program.id.text, .log), topics.algorithm(program.id.text, .events)]
-            }
+            let names =
+                switch program.kind {
+                case .driver: [topics.sensor(program.id.text, .log), topics.sensor(program.id.text, .events)]
+                case .algorithm: [topics.algorithm(program.id.text, .log), topics.algorithm(program.id.text, .events)]
+                }
             return names.map { (.node(node), "topic write \($0)") }
         }
     }

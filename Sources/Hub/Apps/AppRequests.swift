@@ -59,7 +59,8 @@ extension HubCore {
             throw Refusal(.badRequest, "\(name): \(error)")
         }
         guard manifest.id == id else {
-            throw Refusal(.badRequest, "\(name): application_id: is '\(manifest.id)', but the app is installed as '\(id)'")
+            throw Refusal(
+                .badRequest, "\(name): application_id: is '\(manifest.id)', but the app is installed as '\(id)'")
         }
         for (index, algorithm) in manifest.algorithms.enumerated() where !files.paths.contains(algorithm.script) {
             throw Refusal(
@@ -79,16 +80,19 @@ extension HubCore {
                    (SELECT count(*) FROM hub.algorithm_instance i WHERE i.app_id = a.id AND i.stopped_at IS NULL) AS instances
             FROM hub.app a JOIN hub.app_version v ON v.app_id = a.id AND v.sha256 = a.sha256 ORDER BY a.id
             """)
-        return Reply(["apps": .array(try rows.map { row in
-            let manifest = try AppManifest(DocumentReader(JSON(parsing: row.text("manifest"))))
-            return [
-                "app_id": .string(row.text("id")), "name": .string(manifest.name),
-                "developer": .string(manifest.developer), "version": .string(row.text("sha256")),
-                "bytes": .int(row.int("bytes")), "installed_at": .string(row.text("installed_at")),
-                "algorithms": .array(manifest.algorithms.map { .string($0.name.text) }),
-                "instances": .int(row.int("instances")),
-            ]
-        })])
+        return Reply([
+            "apps": .array(
+                try rows.map { row in
+                    let manifest = try AppManifest(DocumentReader(JSON(parsing: row.text("manifest"))))
+                    return [
+                        "app_id": .string(row.text("id")), "name": .string(manifest.name),
+                        "developer": .string(manifest.developer), "version": .string(row.text("sha256")),
+                        "bytes": .int(row.int("bytes")), "installed_at": .string(row.text("installed_at")),
+                        "algorithms": .array(manifest.algorithms.map { .string($0.name.text) }),
+                        "instances": .int(row.int("instances")),
+                    ]
+                })
+        ])
     }
 
     /// `apps/delete`: refused while an instance runs; what ran stays on record.
@@ -98,7 +102,8 @@ extension HubCore {
         let running = instances.values.filter { $0.app == app.manifest.id }.map(\.id.text).sorted()
         guard running.isEmpty else {
             throw Refusal(
-                .conflict, "app '\(app.manifest.id)' has running instances: \(running.joined(separator: ", ")); stop them first")
+                .conflict,
+                "app '\(app.manifest.id)' has running instances: \(running.joined(separator: ", ")); stop them first")
         }
         try database.transaction {
             try database.query("DELETE FROM hub.app WHERE id = $1", .text(app.manifest.id.text))

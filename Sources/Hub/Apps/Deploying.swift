@@ -38,13 +38,14 @@ extension HubCore {
             }
             return deploymentReply(results)
         }
-        return deploymentReply(try checked.map { entry in
-            do {
-                return try isDryRun ? tryOut(entry) : carryOut(entry)
-            } catch {
-                return try entryResult(entry.key, refusedBy: error)
-            }
-        })
+        return deploymentReply(
+            try checked.map { entry in
+                do {
+                    return try isDryRun ? tryOut(entry) : carryOut(entry)
+                } catch {
+                    return try entryResult(entry.key, refusedBy: error)
+                }
+            })
     }
 
     private func deploymentReply(_ entries: [JSONObject]) -> Reply {
@@ -94,7 +95,8 @@ extension HubCore {
         let info = try reader.optional("sensor_info") ?? reader
         guard positions.count == algorithm.inputSensors.count else {
             throw info.error(
-                "algorithm '\(algorithm.name)' has \(algorithm.inputSensors.count) input sensors, but \(positions.count) are given")
+                "algorithm '\(algorithm.name)' has \(algorithm.inputSensors.count) input sensors, but \(positions.count) are given"
+            )
         }
         for (index, (position, wanted)) in zip(positions, algorithm.inputSensors).enumerated() {
             let path = "\(info.path)[\(index)].sensor_type"
@@ -127,8 +129,10 @@ extension HubCore {
         let binding = try bind(entry)
         let instance = AlgorithmInstance(
             id: try freeInstanceID(app: entry.app.id, algorithm: entry.entry.algorithm), app: entry.app.id,
-            sha256: entry.sha256, algorithm: entry.entry.algorithm, script: entry.script, language: entry.entry.language,
-            requirements: entry.app.requirements + entry.entry.requirements.filter { !entry.app.requirements.contains($0) },
+            sha256: entry.sha256, algorithm: entry.entry.algorithm, script: entry.script,
+            language: entry.entry.language,
+            requirements: entry.app.requirements
+                + entry.entry.requirements.filter { !entry.app.requirements.contains($0) },
             positions: entry.positions, outputs: entry.outputs, node: nil, binding: binding,
             boundOutputs: entry.outputs.map(\.sensor), bindingVersion: 1, bindingReason: "deployed")
         try database.transaction {
@@ -160,12 +164,13 @@ extension HubCore {
             "entry": .string(entry.key), "status_code": 200, "status": .string(status), "instance_id": .text(instance),
             "app": .string(entry.app.id.text), "algorithm": .string(entry.entry.algorithm.text),
             "positions": .array(positions),
-            "outputs": .array(entry.outputs.enumerated().map { index, output in
-                [
-                    "index": .int(Int64(index)), "sensor_type": .string(output.sensorType.text),
-                    "sensor": .string(output.sensor.text),
-                ]
-            }),
+            "outputs": .array(
+                entry.outputs.enumerated().map { index, output in
+                    [
+                        "index": .int(Int64(index)), "sensor_type": .string(output.sensorType.text),
+                        "sensor": .string(output.sensor.text),
+                    ]
+                }),
         ]
     }
 
@@ -186,7 +191,8 @@ extension HubCore {
         guard let instance = Identifier(id).flatMap({ instances[$0] }) else {
             if registry.sensor(named: id)?.driver != nil {
                 throw Refusal(
-                    .conflict, "'\(id)' is a driver, which runs as long as its sensor is registered: "
+                    .conflict,
+                    "'\(id)' is a driver, which runs as long as its sensor is registered: "
                         + "sensorhub sensors remove \(id), or sensorhub disable \(id)")
             }
             let hint = didYouMean(id, among: instances.keys.map(\.text))
@@ -204,8 +210,9 @@ extension HubCore {
         }
         instances[instance.id] = nil
         tellOutputStatus(of: instance, isOnline: false, "algorithm instance '\(instance.id)' was stopped")
-        publish(OutgoingMessage(
-            topic: topics.algorithm(instance.id.text, .binding), payload: [], isRetained: true))
+        publish(
+            OutgoingMessage(
+                topic: topics.algorithm(instance.id.text, .binding), payload: [], isRetained: true))
         changeRights()
         changePlan(of: instance.node)
         return Reply()

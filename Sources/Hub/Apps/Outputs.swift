@@ -35,7 +35,8 @@ extension HubCore {
             }
             if try BrokerAccess.hash(of: .sensor(name), in: database) != nil {
                 throw Refusal(
-                    .conflict, "\(path): '\(name)' is published by a device, which has credentials for it; "
+                    .conflict,
+                    "\(path): '\(name)' is published by a device, which has credentials for it; "
                         + "register another sensor for it")
             }
             if let other = earlier.first(where: { $0.outputs.contains { $0.sensor == name } }) {
@@ -43,7 +44,8 @@ extension HubCore {
             }
             if let holder = instances.values.first(where: { $0.writes(name) }) {
                 throw Refusal(
-                    .conflict, "\(path): '\(name)' is written by '\(holder.id)' already: sensorhub stop \(holder.id), "
+                    .conflict,
+                    "\(path): '\(name)' is written by '\(holder.id)' already: sensorhub stop \(holder.id), "
                         + "or take another")
             }
             return OutputPosition(sensorType: type, sensor: name)

@@ -52,7 +52,8 @@ struct AlgorithmInstance {
         var instances: [Identifier: AlgorithmInstance] = [:]
         for row in rows {
             guard let id = Identifier(row.text("id")), let app = Identifier(row.text("app_id")),
-                let algorithm = Identifier(row.text("algorithm")), let language = Language(rawValue: row.text("language"))
+                let algorithm = Identifier(row.text("algorithm")),
+                let language = Language(rawValue: row.text("language"))
             else { continue }
             let positions = try (JSON(parsing: row.text("positions")).array ?? []).map { try PositionQuery(json: $0) }
             let outputs = try (JSON(parsing: row.text("outputs")).array ?? []).map { try OutputPosition(json: $0) }

@@ -10,7 +10,8 @@ extension HubCore {
     func tellOutputStatus(of instance: AlgorithmInstance) throws {
         guard !instance.outputs.isEmpty else { return }
         let row = try database.query(
-            "SELECT state, reason FROM hub.program WHERE kind = 'algorithm' AND id = $1", .text(instance.id.text)).first
+            "SELECT state, reason FROM hub.program WHERE kind = 'algorithm' AND id = $1", .text(instance.id.text)
+        ).first
         let state = row.flatMap { ProgramState(rawValue: $0.text("state")) } ?? .stopped
         tellOutputStatus(of: instance, state, row?.text("reason") ?? "it has not been started yet")
     }
@@ -29,8 +30,9 @@ extension HubCore {
         if let reason { status["reason"] = .string(reason) }
         status["t"] = .int(microsecondsSince1970())
         for case let sensor? in instance.boundOutputs {
-            publish(OutgoingMessage(
-                topic: topics.sensor(sensor.text, .status), payload: JSON.object(status).bytes(), isRetained: true))
+            publish(
+                OutgoingMessage(
+                    topic: topics.sensor(sensor.text, .status), payload: JSON.object(status).bytes(), isRetained: true))
         }
     }
 }

@@ -24,7 +24,8 @@ extension HubCore {
             try database.transaction {
                 try instance.storeBinding(sensorIDs: registry.sensors.mapValues(\.id), in: database)
                 var detail: JSONObject = [
-                    "reason": .string(reason), "version": .int(instance.bindingVersion), "sensors": bindingJSON(binding),
+                    "reason": .string(reason), "version": .int(instance.bindingVersion),
+                    "sensors": bindingJSON(binding),
                 ]
                 if !outputs.isEmpty { detail["outputs"] = outputsJSON(outputs) }
                 if let shortage { detail["shortage"] = .string(shortage.description) }
@@ -59,7 +60,9 @@ extension HubCore {
             BindingDocument.Position(
                 sensorType: query.sensorType,
                 sensors: sensors.compactMap { id in
-                    guard let sensor = registry.sensors[id], let type = registry.types[sensor.type]?.type else { return nil }
+                    guard let sensor = registry.sensors[id], let type = registry.types[sensor.type]?.type else {
+                        return nil
+                    }
                     return BindingDocument.Sensor(id: id, type: type, attributes: sensor.attributes, topics: topics)
                 })
         }

@@ -53,10 +53,11 @@ struct IngestBatch {
     private var sensorIndexes: [Int32: Int] = [:]
     private var origins: [Origin] = []
     private var arena: [UInt8] = []
+    private var deadLetterBytes = 0
 
     var isEmpty: Bool { origins.isEmpty && deadLetters.isEmpty && replayed.isEmpty }
     /// Payload bytes that the batch holds.
-    var bytes: Int { arena.count }
+    var bytes: Int { arena.count + deadLetterBytes }
 
     /// Takes a message of a known sensor.
     ///
@@ -126,6 +127,7 @@ struct IngestBatch {
     mutating func addDeadLetter(_ payload: [UInt8], topic: String, _ fault: ReadingFault, receivedAt: Int64) {
         // The whole of a huge payload helps nobody.
         let kept = payload.count > 65_536 ? Array(payload.prefix(65_536)) : payload
+        deadLetterBytes += kept.count
         deadLetters.append(DeadLetter(receivedAt: receivedAt, topic: topic, fault: fault, payload: kept))
     }
 

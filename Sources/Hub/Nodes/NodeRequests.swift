@@ -21,12 +21,15 @@ extension HubCore {
                     let node = Identifier(row.text("name"))
                     let drivers = registry.sensors.values.count { $0.driver != nil && $0.node == node }
                     let algorithms = instances.values.count { $0.node == node }
-                    return [
+                    var object: JSONObject = [
                         "node": .string(row.text("name")), "status": .string(row.text("status")),
                         "since": .int(row.int("since")),
                         "version": .string(row.text("version")), "drivers": .int(Int64(drivers)),
                         "algorithms": .int(Int64(algorithms)), "states": .object(states[row.text("name")] ?? [:]),
                     ]
+                    let isOnline = row.text("status") == "online"
+                    for member in nodeFigures(isOnline ? node : nil) { object[member.key] = member.value }
+                    return .object(object)
                 })
         ])
     }

@@ -22,7 +22,9 @@ extension HubCore {
                     "UPDATE hub.program SET state = 'UNKNOWN', since = now(), reason = 'the node is offline' WHERE node = $1",
                     .text(node.text))
             }
-            if isOnline != onlineNodes.contains(node) { try record(isOnline ? "node.online" : "node.offline", node.text) }
+            if isOnline != onlineNodes.contains(node) {
+                try record(isOnline ? "node.online" : "node.offline", node.text)
+            }
         }
         if isOnline {
             onlineNodes.insert(node)
@@ -47,7 +49,9 @@ extension HubCore {
 
         let waiting = registry.sensors.values.filter { $0.driver != nil && $0.node == nil }
         for sensor in waiting.sorted(by: { $0.id < $1.id }) {
-            guard let node = sensor.wantedNode ?? leastLoaded() as Identifier?, onlineNodes.contains(node) else { continue }
+            guard let node = sensor.wantedNode ?? leastLoaded() as Identifier?, onlineNodes.contains(node) else {
+                continue
+            }
             try database.query("UPDATE hub.sensor SET node = $2 WHERE id = $1", .int(sensor.id), .text(node.text))
             registry.place(sensor.name, on: node)
             load[node]! += 1
@@ -78,20 +82,23 @@ extension HubCore {
             guard let driver = sensor.driver, let type = registry.types[sensor.type]?.type else { continue }
             let program = ProgramID(.driver, sensor.name)
             let wish = wishes[program] ?? ProgramWish()
-            programs.append(PlannedProgram(
-                program: program, credential: hashes[program.user.description],
-                work: .driver(name: driver, type: type, instance: sensor.instance), isEnabled: wish.isEnabled,
-                generation: wish.generation))
+            programs.append(
+                PlannedProgram(
+                    program: program, credential: hashes[program.user.description],
+                    work: .driver(name: driver, type: type, instance: sensor.instance), isEnabled: wish.isEnabled,
+                    generation: wish.generation))
         }
         for instance in instances.values where instance.node == node {
             let program = ProgramID(.algorithm, instance.id)
             let wish = wishes[program] ?? ProgramWish()
-            programs.append(PlannedProgram(
-                program: program, credential: hashes[program.user.description],
-                work: .algorithm(
-                    app: instance.app, sha256: instance.sha256, script: instance.script, language: instance.language,
-                    requirements: instance.requirements),
-                isEnabled: wish.isEnabled, generation: wish.generation))
+            programs.append(
+                PlannedProgram(
+                    program: program, credential: hashes[program.user.description],
+                    work: .algorithm(
+                        app: instance.app, sha256: instance.sha256, script: instance.script,
+                        language: instance.language,
+                        requirements: instance.requirements),
+                    isEnabled: wish.isEnabled, generation: wish.generation))
         }
         programs.sort { "\($0.program)" < "\($1.program)" }
         let command: JSON = ["kind": "plan", "programs": .array(programs.map(\.json))]

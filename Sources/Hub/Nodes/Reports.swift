@@ -26,7 +26,7 @@ extension HubCore {
     }
 
     /// True where `program` is this node's business.
-    private func isPlaced(_ program: ProgramID, on node: Identifier) -> Bool {
+    func isPlaced(_ program: ProgramID, on node: Identifier) -> Bool {
         switch program.kind {
         case .driver: registry.sensors[program.id]?.node == node
         case .algorithm: instances[program.id]?.node == node
@@ -35,6 +35,7 @@ extension HubCore {
 
     private func take(_ report: ProgramReport, from node: Identifier) throws {
         try store(report, from: node)
+        if isPlaced(report.program, on: node) { watchForCrashLoop(report) }
         guard report.program.kind == .algorithm, let instance = instances[report.program.id], instance.node == node
         else { return }
         tellOutputStatus(of: instance, report.state, report.reason)
@@ -74,7 +75,8 @@ extension HubCore {
                     UPDATE hub.run SET ended_at = to_timestamp($5), exit_code = $6, signal = $7, reason = $8
                     WHERE kind = $1 AND id = $2 AND node = $3 AND run <= $4 AND ended_at IS NULL
                     """,
-                    kind, id, .text(node.text), .int(report.run), time, .int(report.exitCode), .int(report.signal), reason)
+                    kind, id, .text(node.text), .int(report.run), time, .int(report.exitCode), .int(report.signal),
+                    reason)
             }
         }
     }
@@ -83,7 +85,9 @@ extension HubCore {
     private func forgetPrograms(on node: Identifier, besides known: [ProgramID]) throws {
         let rows = try database.query("SELECT kind, id FROM hub.program WHERE node = $1", .text(node.text))
         for row in rows {
-            guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else { continue }
+            guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else {
+                continue
+            }
             let program = ProgramID(kind, id)
             guard !known.contains(program), !isPlaced(program, on: node) else { continue }
             try database.query(
@@ -118,11 +122,14 @@ extension HubCore {
         guard instances.values.contains(where: { $0.node == node && $0.sha256 == sha256 }) else {
             throw reader.error("node \(node) has nothing to run from '\(sha256)'")
         }
-        guard let row = try database.query(
-            "SELECT archive FROM hub.app_version WHERE sha256 = $1 LIMIT 1", .text(sha256)).first
+        guard
+            let row = try database.query(
+                "SELECT archive FROM hub.app_version WHERE sha256 = $1 LIMIT 1", .text(sha256)
+            ).first
         else { return }
-        publish(OutgoingMessage(
-            topic: topics.archive(node: node.text, sha256: sha256), payload: row.bytes("archive")))
+        publish(
+            OutgoingMessage(
+                topic: topics.archive(node: node.text, sha256: sha256), payload: row.bytes("archive")))
     }
 
     // MARK: Output

@@ -40,12 +40,14 @@ extension Registry {
         let plain = String(name.text.lowercased().map { $0 == "-" ? "_" : $0 }.prefix(48))
         let base = plain.first?.isNumber ?? false ? "t\(plain)" : plain
         // The names of the views that come with the hub are taken.
-        let taken = Set(try database.query(
-            """
-            SELECT table_name AS name FROM hub.sensor_type
-            UNION SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname IN ('report', 'readings')
-            """).map { $0.text("name") })
+        let taken = Set(
+            try database.query(
+                """
+                SELECT table_name AS name FROM hub.sensor_type
+                UNION SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname IN ('report', 'readings')
+                """
+            ).map { $0.text("name") })
         guard taken.contains(base) else { return base }
         return (2...).lazy.map { "\(base)_\($0)" }.first { !taken.contains($0) }!
     }

@@ -79,12 +79,13 @@ extension Registry {
             """)
         for row in sensors {
             guard let name = Identifier(row.text("name")), let type = Identifier(row.text("type")) else { continue }
-            add(RegisteredSensor(
-                id: Int32(row.int("id")), name: name, typeID: Int32(row.int("type_id")), type: type,
-                driver: row.optional("driver"), interval: row.optional("interval_seconds").flatMap { Double($0) },
-                attributes: try JSON(parsing: row.text("attributes")).object ?? [:],
-                wantedNode: row.optional("wanted_node").flatMap { Identifier($0) },
-                node: row.optional("node").flatMap { Identifier($0) }))
+            add(
+                RegisteredSensor(
+                    id: Int32(row.int("id")), name: name, typeID: Int32(row.int("type_id")), type: type,
+                    driver: row.optional("driver"), interval: row.optional("interval_seconds").flatMap { Double($0) },
+                    attributes: try JSON(parsing: row.text("attributes")).object ?? [:],
+                    wantedNode: row.optional("wanted_node").flatMap { Identifier($0) },
+                    node: row.optional("node").flatMap { Identifier($0) }))
         }
     }
 }

@@ -1,0 +1,65 @@
+import Glibc
+import HubModel
+import Watch
+
+/// Takes samples of this machine and of the programs that run here.
+struct StatisticsSource: Sendable {
+    private let sampler = UsageSampler()
+    private let reports: Reports
+    private let folder: String
+
+    init(_ site: ProgramSite) {
+        reports = site.reports
+        folder = site.configuration.dataDirectory
+    }
+
+    /// - Returns: the sample, and what taking it has cost of one core.
+    func sample() async -> (sample: StatisticsSample, cost: Duration) {
+        let running = reports.snapshot.filter { $0.state.isAlive && $0.pid != nil }
+        let leaders = Dictionary(
+            running.map { ("\($0.program)", $0.pid!) }, uniquingKeysWith: { first, _ in first })
+        let time = microsecondsNow()
+        return await onThread { [sampler, folder] in
+            let measured = sampler.sample(leaders: leaders)
+            let programs = running.compactMap { report in
+                measured.programs["\(report.program)"].map { ProgramStatistics(report, $0) }
+            }
+            let node = NodeStatistics(measured.machine, disk: Disk(folder))
+            return (StatisticsSample(time: time, node: node, programs: programs), measured.cost)
+        }
+    }
+}
+
+/// The disk that a folder is on, in bytes; zeros where it cannot be looked at.
+private struct Disk {
+    var total: Int64 = 0
+    var free: Int64 = 0
+
+    init(_ folder: String) {
+        var status = statvfs()
+        guard statvfs(folder, &status) == 0 else { return }
+        total = Int64(
+            clamping: UInt64(status.f_blocks).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+        free = Int64(
+            clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+    }
+}
+
+extension ProgramStatistics {
+    fileprivate init(_ report: ProgramReport, _ usage: ProgramUsage) {
+        self.init(
+            program: report.program, run: report.run, cpuPercent: usage.cpuPercent, memory: usage.memory,
+            proportionalMemory: usage.proportionalMemory, privateMemory: usage.privateMemory, threads: usage.threads,
+            files: usage.files, processes: usage.processes, bytesRead: usage.bytesRead,
+            bytesWritten: usage.bytesWritten, uptimeSeconds: usage.uptimeSeconds)
+    }
+}
+
+extension NodeStatistics {
+    fileprivate init(_ machine: MachineUsage, disk: Disk) {
+        self.init(
+            cpuPercent: machine.cpuPercent, load: machine.load, memoryTotal: machine.memoryTotal,
+            memoryAvailable: machine.memoryAvailable, diskTotal: disk.total, diskFree: disk.free,
+            temperatureCelsius: machine.temperatureCelsius, uptimeSeconds: machine.uptimeSeconds)
+    }
+}

@@ -1,0 +1,77 @@
+import Glibc
+import Testing
+
+@testable import Watch
+
+/// A shell that is a session leader, as programs are, and a child of ours.
+private func withProgram(_ script: String, _ body: (Int32) async throws -> Void) async throws {
+    let watched = WatchedProgram(
+        name: "p", recordFile: nil,
+        specification: ProgramSpecification(
+            executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"])
+    ) { _ in }
+    await watched.start()
+    var pid: Int32?
+    for _ in 0..<1_000 where pid == nil {
+        pid = await watched.status.pid
+        if pid == nil { try await Task.sleep(for: .milliseconds(10)) }
+    }
+    do {
+        try await body(try #require(pid))
+        await watched.stop(reason: "the test")
+    } catch {
+        await watched.stop(reason: "the test")
+        throw error
+    }
+}
+
+/// Samples until it is as wanted.
+private func sample(
+    _ sampler: UsageSampler, _ pid: Int32, until isWanted: (ProgramUsage) -> Bool
+) async throws -> ProgramUsage {
+    var last: ProgramUsage?
+    for _ in 0..<100 {
+        try await Task.sleep(for: .milliseconds(200))
+        last = sampler.sample(leaders: ["p": pid]).programs["p"]
+        if let last, isWanted(last) { return last }
+    }
+    return try #require(last)
+}
+
+@Test func aProgramIsMeasuredWithAChildThatHasLeftItsSession() async throws {
+    // The child burns, in a session of its own.
+    try await withProgram(
+        """
+        exec 3</dev/null 4</dev/null
+        setsid sh -c 'while :; do :; done' &
+        trap 'kill $! ; exit 0' TERM
+        wait
+        """
+    ) { pid in
+        let sampler = UsageSampler()
+        let usage = try await sample(sampler, pid) { $0.processes >= 2 && ($0.cpuPercent ?? 0) > 20 }
+        #expect((usage.cpuPercent ?? 0) > 20)
+        #expect(usage.processes == 2 && usage.threads == 2)
+        #expect((usage.files ?? 0) >= 10)
+        #expect(usage.memory > 100_000 && (usage.privateMemory ?? 0) > 10_000)
+        #expect((0..<60).contains(usage.uptimeSeconds))
+    }
+}
+
+@Test func aProgramThatIsGoneOrNotOursIsLeftOut() async throws {
+    let sampler = UsageSampler()
+    #expect(sampler.sample(leaders: ["p": 0x7FFF_FFF0]).programs.isEmpty)
+    // Our parent is no child of ours.
+    let sample = sampler.sample(leaders: ["p": getppid(), "q": 1])
+    #expect(sample.programs.isEmpty)
+    #expect(sample.machine.memoryTotal > 0 && sample.machine.uptimeSeconds > 0)
+}
+
+@Test func processesThatEndWhileTheyAreReadDoNoHarm() async throws {
+    try await withProgram("while :; do sh -c 'sh -c : & :' & wait; done") { pid in
+        let sampler = UsageSampler()
+        var seen = 0
+        for _ in 0..<40 { seen += sampler.sample(leaders: ["p": pid]).programs.count }
+        #expect(seen == 40)
+    }
+}
