@@ -108,10 +108,7 @@ struct ContactLine {
     private mutating func poll(every period: Duration) throws(SensorFault) {
         let value = try held!.line.values()[0]
         let now = Instant.now
-        if value != held!.ledger.value {
-            held!.ledger.reconcile(with: value)
-            count(held!.debounce.add(value: value, time: now))
-        }
+        if held!.ledger.reconcile(with: value) { count(held!.debounce.add(value: value, time: now)) }
         count(held!.debounce.advance(to: now))
         held!.nextPoll = now + period
     }
@@ -145,12 +142,8 @@ struct ContactLine {
         let value = try held!.line.values()[0]
         // With an edge waiting, the value may be a newer one; that edge will tell.
         let waiting = try held!.line.edges()
-        guard waiting.isEmpty, value != held!.ledger.value else { return process(waiting, until: .now) }
-        held!.ledger.reconcile(with: value)
-        // The change is known, and is no lost rise: only that its edge was lost.
-        lostEdges += 1
-        tally.add(1, at: .now)
-        count(held!.debounce.add(value: value, time: .now))
+        guard waiting.isEmpty else { return process(waiting, until: .now) }
+        if held!.ledger.reconcile(with: value) { count(held!.debounce.add(value: value, time: .now)) }
     }
 
     /// - Parameter before: the value before the first of them; edges alternate.

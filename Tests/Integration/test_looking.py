@@ -85,7 +85,7 @@ def test_incidents_are_listed_while_they_are_open_and_afterwards(own_hub: Hub, r
         assert listed in own_hub.json("incidents", *arguments)["incidents"]
     assert listed in own_hub.json("incidents", "--all", "--where", "subject=look-3")["incidents"]
     assert own_hub.json("incidents", "--kind", "broker-queue")["incidents"] == []
-    assert re.search(r"^sensor-fault +look-3 .* a broken wire", own_hub.cli("incidents"), re.MULTILINE)
+    assert re.search(r"^\d+ +sensor-fault +look-3 .* a broken wire", own_hub.cli("incidents"), re.MULTILINE)
 
     report(own_hub, "online")
     wait_until(lambda: not own_hub.json("incidents", "--kind", "sensor-fault")["incidents"], what="its end")

@@ -4,11 +4,15 @@
 /// Where edges are numbered, a number that is left out is an edge that was lost. Where they are not, those that are known
 /// to be dropped count, and values must alternate: two edges to the same value have at least one lost between them. What
 /// the kernel has dropped in pairs cannot be seen then.
+///
+/// An edge that was dropped, but that the line's own value has shown, is not lost: it is left out of the numbers once.
 public struct EdgeLedger: Sendable, Hashable {
     /// The value after the last edge that is known.
     public private(set) var value: Bool
     public private(set) var lost: Int64 = 0
     private var lastNumber: Int64?
+    /// Edges since that number which the line's value has shown.
+    private var shown: Int64 = 0
 
     /// - Parameter value: the line's, read after it was taken.
     public init(value: Bool) {
@@ -20,12 +24,13 @@ public struct EdgeLedger: Sendable, Hashable {
     public mutating func add(_ edge: Edge) -> Int64 {
         let missing: Int64
         if let number = edge.number, let lastNumber {
-            missing = max(0, number - lastNumber - 1)
+            missing = max(0, number - lastNumber - 1 - shown)
         } else {
             let isValueAsExpected = (edge.value != value) == edge.dropped.isMultiple(of: 2)
             missing = edge.dropped + (isValueAsExpected ? 0 : 1)
         }
         lastNumber = edge.number
+        shown = 0
         value = edge.value
         lost += missing
         return missing
@@ -33,12 +38,11 @@ public struct EdgeLedger: Sendable, Hashable {
 
     /// The line's value was read while no edge was waiting.
     ///
-    /// - Returns: how many edges were lost: one where the value is another than that of the last edge.
-    @discardableResult
-    public mutating func reconcile(with value: Bool) -> Int64 {
-        guard value != self.value else { return 0 }
+    /// - Returns: true where the value is another than after the last edge: there was one that nobody has told of.
+    public mutating func reconcile(with value: Bool) -> Bool {
+        guard value != self.value else { return false }
         self.value = value
-        lost += 1
-        return 1
+        shown += 1
+        return true
     }
 }
