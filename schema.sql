@@ -425,7 +425,7 @@ CREATE TABLE IF NOT EXISTS hub.log_line (
     CONSTRAINT log_line_pk PRIMARY KEY (kind, id, number)
 );
 
--- What each program took, sample by sample; a partition for each day (UTC), which hub.keep_statistics makes and drops.
+-- What each program took, sample by sample; hub.keep_statistics removes what is old.
 CREATE TABLE IF NOT EXISTS hub.program_statistics (
     at           timestamptz NOT NULL,
     run          bigint NOT NULL,
@@ -446,9 +446,10 @@ CREATE TABLE IF NOT EXISTS hub.program_statistics (
     id           text NOT NULL,
     node         text NOT NULL,
     CONSTRAINT program_statistics_pk PRIMARY KEY (kind, id, at)
-) PARTITION BY RANGE (at);
+);
+CREATE INDEX IF NOT EXISTS program_statistics_time ON hub.program_statistics USING brin (at);
 
--- How each machine was, sample by sample; partitioned in the same way.
+-- How each machine was, sample by sample.
 CREATE TABLE IF NOT EXISTS hub.node_statistics (
     at               timestamptz NOT NULL,
     -- Bytes, as the next three.
@@ -469,40 +470,14 @@ CREATE TABLE IF NOT EXISTS hub.node_statistics (
     uptime           real NOT NULL,
     node             text NOT NULL,
     CONSTRAINT node_statistics_pk PRIMARY KEY (node, at)
-) PARTITION BY RANGE (at);
+);
+CREATE INDEX IF NOT EXISTS node_statistics_time ON hub.node_statistics USING brin (at);
 
--- Makes the partitions that samples of the last `days` days and of the next two can come into, and drops those that are
--- older.
-CREATE OR REPLACE FUNCTION hub.keep_statistics(days integer) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    parent     text;
-    day        timestamptz;
-    next_day   timestamptz;
-    partition  text;
-    first_day  timestamp := date_trunc('day', now() AT TIME ZONE 'UTC') - make_interval(days => days);
-BEGIN
-    FOREACH parent IN ARRAY ARRAY['program_statistics', 'node_statistics'] LOOP
-        FOR day, next_day IN
-            SELECT d AT TIME ZONE 'UTC', (d + interval '1 day') AT TIME ZONE 'UTC'
-            FROM generate_series(first_day, date_trunc('day', now() AT TIME ZONE 'UTC') + interval '2 days',
-                interval '1 day') AS d
-        LOOP
-            partition := parent || to_char(day AT TIME ZONE 'UTC', '_YYYYMMDD');
-            CONTINUE WHEN to_regclass(format('hub.%I', partition)) IS NOT NULL;
-            -- Attached, which lets readers of the others go on.
-            EXECUTE format('CREATE TABLE hub.%I (LIKE hub.%I INCLUDING DEFAULTS)', partition, parent);
-            EXECUTE format('ALTER TABLE hub.%I ATTACH PARTITION hub.%I FOR VALUES FROM (%L) TO (%L)',
-                parent, partition, day, next_day);
-        END LOOP;
-        FOR partition IN
-            SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-            WHERE i.inhparent = format('hub.%I', parent)::regclass
-                AND c.relname < parent || to_char(first_day, '_YYYYMMDD')
-        LOOP
-            EXECUTE format('DROP TABLE hub.%I', partition);
-        END LOOP;
-    END LOOP;
-END $$;
+-- Removes samples that are older than `days` days.
+CREATE OR REPLACE FUNCTION hub.keep_statistics(days integer) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM hub.program_statistics WHERE at < now() - make_interval(days => days);
+    DELETE FROM hub.node_statistics WHERE at < now() - make_interval(days => days);
+$$;
 
 -- Everything that the hub did, with the reason: registered, deployed, bound, placed, refused …
 CREATE TABLE IF NOT EXISTS hub.event (

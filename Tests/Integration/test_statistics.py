@@ -220,7 +220,7 @@ def test_history_is_bounded(own_hub: Hub, burner: str) -> None:
         t = now - days * day
         send(own_hub, sample(t))
         assert stored(own_hub, t)[0] == is_kept, f"{days} days ago"
-    own_hub.sql("SELECT hub.keep_statistics(0)")
+    own_hub.sql("SELECT hub.keep_statistics(1)")
     assert own_hub.value("SELECT count(*) FROM hub.node_statistics WHERE at < now() - interval '23 hours'") == 0
     assert own_hub.value("SELECT count(*) FROM hub.node_statistics") > 0
     own_hub.sql("SELECT hub.keep_statistics(2)")

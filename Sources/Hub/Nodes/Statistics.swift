@@ -20,7 +20,7 @@ extension HubCore {
         "cpu", "load", "load_5", "load_15", "memory", "memory_available", "disk", "disk_free", "temperature", "uptime",
         "sampled",
     ]
-    /// Clocks of nodes may be this much ahead of ours; there are partitions for that.
+    /// Clocks of nodes may be this much ahead of ours.
     private static let microsecondsAhead: Int64 = 86_400_000_000
 
     /// A sample of a node and its programs: stored once, however often it comes, and confirmed to the node.
@@ -87,7 +87,7 @@ extension HubCore {
         }
     }
 
-    /// Makes the partitions for the days to come, and drops those whose time is over.
+    /// Removes samples whose time is over.
     func keepStatistics() throws {
         try database.query("SELECT hub.keep_statistics($1::integer)", .int(configuration.statisticsDays))
     }
