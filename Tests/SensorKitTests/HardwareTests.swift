@@ -79,6 +79,11 @@ import Testing
         #expect(ledger.lost == 15)
     }
 
+    @Test func theFirstOnesCanBeLost() {
+        var ledger = EdgeLedger(value: false)
+        #expect(ledger.add(edge(true, 3)) == 2)
+    }
+
     /// Those that are known to be dropped count, and one more where the value does not go with their number.
     @Test(arguments: [(2, true, 2), (3, false, 3), (2, false, 3), (3, true, 4)] as [(Int64, Bool, Int64)])
     func edgesThatWereDropped(dropped: Int64, value: Bool, lost: Int64) {

@@ -101,10 +101,12 @@ def test_more_edges_than_can_be_kept(lab):
     chip.pull(0, False)
     last = sensor.wait_for(active=False)["v"]
     # However many were lost, how it stands in the end is right.
-    assert last["changes"] + last["lost_edges"] <= 2 * pulses + 2
-    # Libgpiod 2 numbers them: each is seen, or known to be lost. Of 1.6, edges that are lost in pairs cannot be seen.
+    made = 2 * pulses + 2
+    assert last["changes"] + last["lost_edges"] <= made
+    # Libgpiod 2 numbers them: each is seen, or known to be lost; one that is seen is no change where the one before it was
+    # lost. Of 1.6, edges that are lost in pairs cannot be seen.
     if "libgpiod2" in lab.program:
-        assert last["changes"] + last["lost_edges"] == 2 * pulses + 2
+        assert last["changes"] + 2 * last["lost_edges"] >= made
     changes = [value["changes"] for value in sensor.values]
     assert changes == list(range(len(changes)))
 

@@ -10,7 +10,8 @@ public struct EdgeLedger: Sendable, Hashable {
     /// The value after the last edge that is known.
     public private(set) var value: Bool
     public private(set) var lost: Int64 = 0
-    private var lastNumber: Int64?
+    /// The first edge after a line was taken is 1.
+    private var lastNumber: Int64 = 0
     /// Edges since that number which the line's value has shown.
     private var shown: Int64 = 0
 
@@ -23,13 +24,13 @@ public struct EdgeLedger: Sendable, Hashable {
     @discardableResult
     public mutating func add(_ edge: Edge) -> Int64 {
         let missing: Int64
-        if let number = edge.number, let lastNumber {
+        if let number = edge.number {
             missing = max(0, number - lastNumber - 1 - shown)
         } else {
             let isValueAsExpected = (edge.value != value) == edge.dropped.isMultiple(of: 2)
             missing = edge.dropped + (isValueAsExpected ? 0 : 1)
         }
-        lastNumber = edge.number
+        lastNumber = edge.number ?? 0
         shown = 0
         value = edge.value
         lost += missing
