@@ -386,6 +386,19 @@ CREATE TABLE IF NOT EXISTS hub.program (
     CONSTRAINT program_pk PRIMARY KEY (kind, id),
     CONSTRAINT program_kind_known CHECK (kind IN ('driver', 'algorithm'))
 );
+-- The record of the node's journal that it is from; NULL where it is from none.
+ALTER TABLE hub.program ADD COLUMN IF NOT EXISTS origin bigint;
+ALTER TABLE hub.program ADD COLUMN IF NOT EXISTS number bigint;
+
+-- How far the journal of each program has been taken: its origin, and the number of its last record that is stored.
+CREATE TABLE IF NOT EXISTS hub.journal (
+    origin bigint NOT NULL,
+    number bigint NOT NULL,
+    kind   text NOT NULL,
+    id     text NOT NULL,
+    node   text NOT NULL,
+    CONSTRAINT journal_pk PRIMARY KEY (kind, id, node)
+) WITH (fillfactor = 50);
 
 -- What a person wants of a driver or an algorithm, where it is not simply that it runs.
 CREATE TABLE IF NOT EXISTS hub.program_wish (
@@ -424,6 +437,9 @@ CREATE TABLE IF NOT EXISTS hub.log_line (
     line   text NOT NULL,
     CONSTRAINT log_line_pk PRIMARY KEY (kind, id, number)
 );
+-- Which run wrote it, and where; NULL for lines from before that was known.
+ALTER TABLE hub.log_line ADD COLUMN IF NOT EXISTS run bigint;
+ALTER TABLE hub.log_line ADD COLUMN IF NOT EXISTS node text;
 
 -- What each program took, sample by sample; hub.keep_statistics removes what is old.
 CREATE TABLE IF NOT EXISTS hub.program_statistics (
@@ -616,7 +632,7 @@ FROM hub.gap g
 JOIN hub.sensor s ON s.id = g.sensor_id;
 
 CREATE OR REPLACE VIEW report.incident AS SELECT opened_at, closed_at, kind, subject, reason, log FROM hub.incident;
-CREATE OR REPLACE VIEW report.log AS SELECT at, kind, id, stream, line FROM hub.log_line;
+CREATE OR REPLACE VIEW report.log AS SELECT at, kind, id, stream, line, run, node FROM hub.log_line;
 CREATE OR REPLACE VIEW report.event AS SELECT at, kind, subject, detail FROM hub.event;
 CREATE OR REPLACE VIEW report.dead_letter AS
 SELECT id, received_at, topic, field, reason, encode(payload, 'escape') AS payload FROM hub.dead_letter;

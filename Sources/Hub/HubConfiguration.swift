@@ -22,11 +22,14 @@ public struct HubConfiguration: Sendable {
     public var reserve: (folder: String, bytes: UInt64)?
     /// How many days samples of programs and nodes are kept; with 0 only the latest, in memory.
     public var statisticsDays: Int64
+    /// How many output lines of each program are kept.
+    public var keptLines: Int64
 
     public init(
         hub: Identifier, broker: BrokerAddress, brokerPassword: String, accessFiles: BrokerAccessFiles?,
         advertised: [BrokerAddress], database: String, schema: String, brokerQueueLimit: Int64 = 500_000,
-        reserve: (folder: String, bytes: UInt64)? = nil, statisticsDays: Int64 = 2
+        reserve: (folder: String, bytes: UInt64)? = nil, statisticsDays: Int64 = 2,
+        keptLines: Int64 = 10_000
     ) {
         self.hub = hub
         self.broker = broker
@@ -38,6 +41,7 @@ public struct HubConfiguration: Sendable {
         self.brokerQueueLimit = brokerQueueLimit
         self.reserve = reserve
         self.statisticsDays = statisticsDays
+        self.keptLines = keptLines
     }
 }
 

@@ -24,7 +24,9 @@ final class HubCore {
     var statistics: [Identifier: StatisticsSample] = [:]
 
     /// Output lines stored since a program's old ones were last removed.
-    var linesSinceTrim: [ProgramID: Int] = [:]
+    var linesSinceTrim: [ProgramID: Int64] = [:]
+    /// Programs that have a journal.
+    var journaled: Set<ProgramID> = []
 
     var incidents: IncidentBook
     var crashLoops: CrashLoops
@@ -56,6 +58,12 @@ final class HubCore {
         instances = try AlgorithmInstance.active(in: database)
         incidents = try IncidentBook(from: database)
         crashLoops = CrashLoops(open: incidents.subjects(of: Self.crashLoop).compactMap { ProgramID(title: $0) })
+        for row in try database.query("SELECT DISTINCT kind, id FROM hub.journal") {
+            guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else {
+                continue
+            }
+            journaled.insert(ProgramID(kind, id))
+        }
         try database.query("UPDATE hub.node SET status = 'offline', since = now() WHERE status = 'online'")
         publishCatalog()
         try makePartitions()

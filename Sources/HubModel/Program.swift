@@ -61,10 +61,12 @@ public struct ProgramReport: Sendable, Hashable {
     /// How the last run ended, where it did.
     public let exitCode: Int32?
     public let signal: Int32?
+    /// The latest record of the program's journal that it takes into account; nil where it is not from a journal.
+    public let position: JournalPosition?
 
     public init(
         program: ProgramID, state: ProgramState, reason: String, pid: Int32?, time: Int64, run: Int64,
-        exitCode: Int32? = nil, signal: Int32? = nil
+        exitCode: Int32? = nil, signal: Int32? = nil, position: JournalPosition? = nil
     ) {
         self.program = program
         self.state = state
@@ -74,6 +76,7 @@ public struct ProgramReport: Sendable, Hashable {
         self.run = run
         self.exitCode = exitCode
         self.signal = signal
+        self.position = position
     }
 
     public var json: JSON {
@@ -84,19 +87,34 @@ public struct ProgramReport: Sendable, Hashable {
         if let pid { object["pid"] = .int(Int64(pid)) }
         if let exitCode { object["exit_code"] = .int(Int64(exitCode)) }
         if let signal { object["signal"] = .int(Int64(signal)) }
+        if let position {
+            object["origin"] = .int(position.origin)
+            object["n"] = .int(position.number)
+        }
         return .object(object)
     }
 
     public init(_ reader: DocumentReader) throws(ValidationError) {
+        let origin = try reader.optional("origin"), number = try reader.optional("n")
+        let position = origin == nil && number == nil ? nil : try JournalPosition(reader)
+        try self.init(reader, of: try ProgramID(reader), at: position)
+    }
+
+    /// Reads what a report says besides the program and its journal.
+    init(_ reader: DocumentReader, of program: ProgramID, at position: JournalPosition?) throws(ValidationError) {
         let int32 = Int64(Int32.min)...Int64(Int32.max)
-        program = try ProgramID(reader)
+        self.program = program
+        self.position = position
         let word = try reader.required("state")
         guard let state = ProgramState(rawValue: try word.string()) else { throw word.error("is no state") }
         self.state = state
-        reason = try reader.required("reason").string()
+        let reason = try reader.required("reason")
+        // It may quote what the program wrote, which may be anything.
+        guard let text = reason.value.string else { throw reason.error("expected text, found \(reason.value.kind)") }
+        self.reason = text.replacing("\0", with: "")
         pid = try reader.optional("pid").map { (pid) throws(ValidationError) in Int32(try pid.int(int32)) }
         time = try reader.required("t").int(0...4_102_444_800_000_000)
-        run = try reader.required("run").int()
+        run = try reader.required("run").int(0...Int64.max)
         exitCode = try reader.optional("exit_code").map { (code) throws(ValidationError) in Int32(try code.int(int32)) }
         signal = try reader.optional("signal").map { (code) throws(ValidationError) in Int32(try code.int(int32)) }
     }

@@ -47,7 +47,8 @@ struct HubCommand: AsyncParsableCommand {
             reserve: try settings.optional("storage.folder").map { folder in
                 (folder, UInt64(try settings.number("storage.reserveMiB", default: 128)) << 20)
             },
-            statisticsDays: min(try settings.number("statistics.days", default: 2), 3_650))
+            statisticsDays: min(try settings.number("statistics.days", default: 2), 3_650),
+            keptLines: min(try settings.number("logs.lines", default: 10_000), 10_000_000))
     }
 }
 

@@ -70,15 +70,19 @@ extension HubCore {
         let rows = try database.query(
             """
             SELECT * FROM (
-                SELECT number, (extract(epoch FROM at) * 1000000)::bigint AS t, stream, line, kind
-                FROM hub.log_line WHERE id = $1 AND at >= to_timestamp($2) AND at < to_timestamp($3)
-                    AND ($4::text IS NULL OR kind = $4) AND ($5::timestamptz IS NULL OR at >= $5)
-                    AND ($6::timestamptz IS NULL OR at < $6)
-                ORDER BY number DESC LIMIT $7) AS newest
+                SELECT number, (extract(epoch FROM at) * 1000000)::bigint AS t, stream, line, kind, run
+                FROM hub.log_line WHERE kind IN ('driver', 'algorithm') AND id = $1
+                    AND at >= to_timestamp($2) AND at < to_timestamp($3)
+                    AND ($4::text IS NULL OR kind = $4 AND (run = $5 AND node = $6
+                        OR run IS NULL AND at >= $7::timestamptz AND ($8::timestamptz IS NULL OR at < $8)))
+                ORDER BY number DESC LIMIT $9) AS newest
             ORDER BY number
             """,
             [.text(id)] + range.parameters
-                + [.text(run?.kind), .text(run?.startedAt), .text(run?.nextStartedAt), .int(last)])
+                + [
+                    .text(run?.kind), .int(run?.number), .text(run?.node), .text(run?.startedAt),
+                    .text(run?.nextStartedAt), .int(last),
+                ])
         if rows.isEmpty {
             let known = try database.query(
                 """
@@ -95,20 +99,30 @@ extension HubCore {
             "kind": .string(kind),
             "lines": .array(
                 rows.map { row in
-                    ["t": .int(row.int("t")), "stream": .string(row.text("stream")), "text": .string(row.text("line"))]
+                    [
+                        "t": .int(row.int("t")), "run": row.optional("run").flatMap { Int64($0) }.map { .int($0) } ?? .null,
+                        "stream": .string(row.text("stream")), "text": .string(row.text("line")),
+                    ]
                 }),
         ])
     }
 
-    /// One run of a program, with the program's next start on that node, where there was one. Lines do not say which run
-    /// they are of; their time does, which is by the same clock.
-    private func requiredRun(
-        _ reader: DocumentReader, of id: String
-    ) throws -> (kind: String, startedAt: String, nextStartedAt: String?) {
+    /// A run of a program.
+    private struct Run {
+        let kind: String
+        let node: String
+        let number: Int64
+        let startedAt: String
+        /// The program's next start on that node, where there was one.
+        let nextStartedAt: String?
+    }
+
+    /// Lines that say no run are of the one that their time, which is by the same clock, lies in.
+    private func requiredRun(_ reader: DocumentReader, of id: String) throws -> Run {
         let number = try reader.int(1...Int64.max)
         let row = try database.query(
             """
-            SELECT kind, started_at, (SELECT min(n.started_at) FROM hub.run n
+            SELECT kind, node, started_at, (SELECT min(n.started_at) FROM hub.run n
                 WHERE n.kind = r.kind AND n.id = r.id AND n.node = r.node AND n.started_at > r.started_at) AS next
             FROM hub.run r WHERE id = $1 AND run = $2 ORDER BY started_at DESC LIMIT 1
             """, .text(id), .int(number)
@@ -122,7 +136,9 @@ extension HubCore {
                 "'\(id.prefix(80))' has no run \(number) on record"
                     + (newest.map { "; its last one is \($0.int("run"))" } ?? ""))
         }
-        return (row.text("kind"), row.text("started_at"), row.optional("next"))
+        return Run(
+            kind: row.text("kind"), node: row.text("node"), number: number, startedAt: row.text("started_at"),
+            nextStartedAt: row.optional("next"))
     }
 
     /// `readings/get`: the newest readings of a sensor by event time, newest last.

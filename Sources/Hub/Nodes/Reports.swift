@@ -16,6 +16,8 @@ extension HubCore {
             changePlan(of: node)
         case "state":
             try take(ProgramReport(reader), from: node)
+        case "journal":
+            try takeJournal(message, reader, from: node)
         case "credential":
             try acceptCredential(reader, from: node)
         case "archive_wanted":
@@ -33,51 +35,82 @@ extension HubCore {
         }
     }
 
+    /// What a node says of a program's present state. Where the program has a journal, that alone tells what happened,
+    /// and this only how it is.
     private func take(_ report: ProgramReport, from node: Identifier) throws {
-        try store(report, from: node)
-        if isPlaced(report.program, on: node) { watchForCrashLoop(report) }
+        let isPresent = try database.transaction {
+            if report.position == nil { try storeRun(report, from: node) }
+            return try storeState(report, from: node)
+        }
+        if report.position == nil, isPlaced(report.program, on: node) { watchForCrashLoop(report) }
+        if isPresent { tellOutputStatus(report, from: node) }
+    }
+
+    /// Says of the outputs of an algorithm instance how it is.
+    func tellOutputStatus(_ report: ProgramReport, from node: Identifier) {
         guard report.program.kind == .algorithm, let instance = instances[report.program.id], instance.node == node
         else { return }
         tellOutputStatus(of: instance, report.state, report.reason)
     }
 
-    private func store(_ report: ProgramReport, from node: Identifier) throws {
+    /// Stores how a program is, unless something newer of the same node is known. In a transaction.
+    ///
+    /// - Returns: false where something newer is known.
+    func storeState(_ report: ProgramReport, from node: Identifier) throws(PostgresError) -> Bool {
         let program = report.program
         let kind = Parameter.text(program.kind.rawValue), id = Parameter.text(program.id.text)
-        let time = Parameter.double(Double(report.time) / 1e6)
-        let reason = Parameter.text(String(report.reason.prefix(2_000)))
-        try database.transaction {
-            if isPlaced(program, on: node) || report.state.isAlive {
-                try database.query(
-                    """
-                    INSERT INTO hub.program (kind, id, node, state, reason, pid, since, run)
-                    VALUES ($1, $2, $3, $4, $5, $6, to_timestamp($7), $8)
-                    ON CONFLICT (kind, id) DO UPDATE SET node = EXCLUDED.node, state = EXCLUDED.state,
-                        reason = EXCLUDED.reason, pid = EXCLUDED.pid, since = EXCLUDED.since, run = EXCLUDED.run
-                    """,
-                    kind, id, .text(node.text), .text(report.state.rawValue), reason, .int(report.pid), time,
-                    .int(report.run))
-            } else {
-                // It was stopped for good, and has now ended: the node need not tell any more of it.
-                try database.query(
-                    "DELETE FROM hub.program WHERE kind = $1 AND id = $2 AND node = $3", kind, id, .text(node.text))
-                changeRights()
-            }
-            if report.pid != nil, report.state == .starting || report.state == .running {
-                try database.query(
-                    """
-                    INSERT INTO hub.run (kind, id, node, run, pid, started_at)
-                    VALUES ($1, $2, $3, $4, $5, to_timestamp($6)) ON CONFLICT (kind, id, node, run) DO NOTHING
-                    """, kind, id, .text(node.text), .int(report.run), .int(report.pid), time)
-            } else if !report.state.isAlive {
-                try database.query(
-                    """
-                    UPDATE hub.run SET ended_at = to_timestamp($5), exit_code = $6, signal = $7, reason = $8
-                    WHERE kind = $1 AND id = $2 AND node = $3 AND run <= $4 AND ended_at IS NULL
-                    """,
-                    kind, id, .text(node.text), .int(report.run), time, .int(report.exitCode), .int(report.signal),
-                    reason)
-            }
+        let origin = Parameter.int(report.position?.origin), number = Parameter.int(report.position?.number)
+        if isPlaced(program, on: node) || report.state.isAlive {
+            return try database.queryPrepared(
+                """
+                INSERT INTO hub.program AS p (kind, id, node, state, reason, pid, since, run, origin, number)
+                VALUES ($1, $2, $3, $4, $5, $6, to_timestamp($7), $8, $9, $10)
+                ON CONFLICT (kind, id) DO UPDATE SET node = EXCLUDED.node, state = EXCLUDED.state,
+                    reason = EXCLUDED.reason, pid = EXCLUDED.pid, since = EXCLUDED.since, run = EXCLUDED.run,
+                    origin = CASE WHEN p.node = EXCLUDED.node THEN coalesce(EXCLUDED.origin, p.origin)
+                        ELSE EXCLUDED.origin END,
+                    number = CASE WHEN p.node = EXCLUDED.node THEN coalesce(EXCLUDED.number, p.number)
+                        ELSE EXCLUDED.number END
+                WHERE p.node <> EXCLUDED.node OR p.origin IS NULL OR EXCLUDED.origin IS NULL
+                    OR (p.origin, p.number) <= (EXCLUDED.origin, EXCLUDED.number)
+                """,
+                kind, id, .text(node.text), .text(report.state.rawValue), .text(report.storedReason), .int(report.pid),
+                .double(report.seconds), .int(report.run), origin, number
+            ).affected > 0
+        }
+        // It was stopped for good, and has now ended: the node need not tell any more of it.
+        let removed = try database.queryPrepared(
+            """
+            DELETE FROM hub.program WHERE kind = $1 AND id = $2 AND node = $3
+                AND (origin IS NULL OR $4::bigint IS NULL OR (origin, number) <= ($4, $5))
+            """, kind, id, .text(node.text), origin, number
+        ).affected
+        if removed > 0 { changeRights() }
+        return removed > 0
+    }
+
+    /// Stores that a run has begun or ended, where the report says so. In a transaction.
+    func storeRun(_ report: ProgramReport, from node: Identifier) throws(PostgresError) {
+        let program = report.program
+        let kind = Parameter.text(program.kind.rawValue), id = Parameter.text(program.id.text)
+        let time = Parameter.double(report.seconds)
+        if report.pid != nil, report.state == .starting || report.state == .running {
+            try database.queryPrepared(
+                """
+                INSERT INTO hub.run (kind, id, node, run, pid, started_at)
+                VALUES ($1, $2, $3, $4, $5, to_timestamp($6)) ON CONFLICT (kind, id, node, run) DO NOTHING
+                """, kind, id, .text(node.text), .int(report.run), .int(report.pid), time)
+        } else if !report.state.isAlive {
+            // Of an earlier run nothing was told: what is known of this one's end is not true of it.
+            try database.queryPrepared(
+                """
+                UPDATE hub.run SET ended_at = to_timestamp($5), exit_code = CASE WHEN run = $4 THEN $6::integer END,
+                    signal = CASE WHEN run = $4 THEN $7::integer END,
+                    reason = CASE WHEN run = $4 THEN $8 ELSE 'its end was not told' END
+                WHERE kind = $1 AND id = $2 AND node = $3 AND run <= $4 AND ended_at IS NULL
+                """,
+                kind, id, .text(node.text), .int(report.run), time, .int(report.exitCode), .int(report.signal),
+                .text(report.storedReason))
         }
     }
 
@@ -131,36 +164,9 @@ extension HubCore {
             OutgoingMessage(
                 topic: topics.archive(node: node.text, sha256: sha256), payload: row.bytes("archive")))
     }
+}
 
-    // MARK: Output
-
-    /// Lines that are kept for each program; older ones go.
-    private static let keptLines = 5_000
-
-    /// Stores output lines: `{"t", "stream", "text"}` or an array of them.
-    func storeLog(_ message: Message, of program: ProgramID) throws {
-        let reader = DocumentReader(try JSON(parsing: message.payload))
-        let items = reader.value.array == nil ? [reader] : try reader.items()
-        var times = BinaryArray(.float8), streams = BinaryArray(.text), texts = BinaryArray(.text)
-        for item in items.prefix(10_000) {
-            times.append(Double(try item.required("t").int(0...4_102_444_800_000_000)) / 1e6)
-            streams.append(try item.required("stream").string().utf8.prefix(16))
-            let text = try item.required("text").value.string ?? ""
-            texts.append(Array(text.replacing("\0", with: "").utf8.prefix(16_384)))
-        }
-        try database.query(
-            """
-            INSERT INTO hub.log_line (kind, id, at, stream, line)
-            SELECT $1, $2, to_timestamp(t), s, l FROM unnest($3::float8[], $4::text[], $5::text[]) AS u (t, s, l)
-            """, .text(program.kind.rawValue), .text(program.id.text), .array(times), .array(streams), .array(texts))
-        linesSinceTrim[program, default: 0] += items.count
-        if linesSinceTrim[program]! >= Self.keptLines / 5 {
-            linesSinceTrim[program] = 0
-            try database.query(
-                """
-                DELETE FROM hub.log_line WHERE kind = $1 AND id = $2 AND number < (
-                    SELECT number FROM hub.log_line WHERE kind = $1 AND id = $2 ORDER BY number DESC OFFSET $3 LIMIT 1)
-                """, .text(program.kind.rawValue), .text(program.id.text), .int(Self.keptLines - 1))
-        }
-    }
+extension ProgramReport {
+    fileprivate var seconds: Double { Double(time) / 1e6 }
+    fileprivate var storedReason: String { String(reason.prefix(2_000)) }
 }

@@ -1,0 +1,82 @@
+import HubModel
+import MQTT
+import Postgres
+import SimdJSON
+
+/// Output lines of a program, column by column as the database takes them.
+struct OutputLines {
+    private var times = BinaryArray(.float8)
+    private var runs = BinaryArray(.int8)
+    private var streams = BinaryArray(.text)
+    private var texts = BinaryArray(.text)
+
+    /// What is longer is cut, in bytes.
+    private static let maximumBytes = 16_384
+
+    var count: Int { times.count }
+
+    /// - Parameters:
+    ///   - time: microseconds since 1970.
+    ///   - run: nil where it is not known.
+    mutating func append(at time: Int64, run: Int64?, stream: String, text: String) {
+        times.append(Double(time) / 1e6)
+        if let run { runs.append(run) } else { runs.appendNull() }
+        streams.append(stream.utf8)
+        let text = text.replacing("\0", with: "")
+        // Decoded again: a cut may have gone through a character.
+        texts.append(String(decoding: text.utf8.prefix(Self.maximumBytes), as: UTF8.self).utf8)
+    }
+
+    var columns: [Parameter] { [.array(times), .array(runs), .array(streams), .array(texts)] }
+}
+
+extension HubCore {
+    /// Stores output lines.
+    ///
+    /// - Parameter node: nil where it is not known.
+    func store(_ lines: OutputLines, of program: ProgramID, from node: Identifier?) throws(PostgresError) {
+        guard lines.count > 0, configuration.keptLines > 0 else { return }
+        try database.queryPrepared(
+            """
+            INSERT INTO hub.log_line (kind, id, node, at, run, stream, line)
+            SELECT $1, $2, $3, to_timestamp(t), r, s, l
+            FROM unnest($4::float8[], $5::bigint[], $6::text[], $7::text[]) WITH ORDINALITY AS u (t, r, s, l, position)
+            ORDER BY position
+            """, [.text(program.kind.rawValue), .text(program.id.text), .text(node?.text)] + lines.columns)
+    }
+
+    /// Removes the oldest lines of a program, once a fifth more than the bound has come. What an earlier hub has counted
+    /// is not known, so the first lines of a program have that done at once.
+    func trimLines(of program: ProgramID, added count: Int) throws(PostgresError) {
+        guard count > 0 else { return }
+        let kept = configuration.keptLines
+        let added = linesSinceTrim[program].map { $0 + Int64(count) }
+        guard let added, added < max(kept / 5, 1) else {
+            try database.queryPrepared(
+                """
+                DELETE FROM hub.log_line WHERE kind = $1 AND id = $2 AND number <= (
+                    SELECT number FROM hub.log_line WHERE kind = $1 AND id = $2 ORDER BY number DESC OFFSET $3 LIMIT 1)
+                """, .text(program.kind.rawValue), .text(program.id.text), .int(kept))
+            linesSinceTrim[program] = 0
+            return
+        }
+        linesSinceTrim[program] = added
+    }
+
+    /// Takes output lines from where everybody reads them: `{"t", "stream", "text"}` or an array of them. Of a program
+    /// that has a journal, that alone tells.
+    func storeLog(_ message: Message, of program: ProgramID) throws {
+        guard !journaled.contains(program) else { return }
+        let reader = DocumentReader(try JSON(parsing: message.payload))
+        let items = reader.value.array == nil ? [reader] : try reader.items()
+        var lines = OutputLines()
+        for item in items.prefix(10_000) {
+            lines.append(
+                at: try item.required("t").int(0...4_102_444_800_000_000), run: nil,
+                stream: String(try item.required("stream").string().prefix(16)),
+                text: try item.required("text").value.string ?? "")
+        }
+        try store(lines, of: program, from: nil)
+        try trimLines(of: program, added: lines.count)
+    }
+}
