@@ -58,14 +58,7 @@ extension HubCore {
         } catch {
             throw word.error("\(error)")
         }
-        let commanded = try commandedProgram(parameters)
-        let node = try onlineNode(of: commanded)
-        guard let pid = commanded.pid, let state = commanded.state, state.isAlive else {
-            throw Refusal(
-                .conflict,
-                "'\(commanded.program.id)' does not run: it is \(commanded.state?.rawValue ?? "not started") "
-                    + "(\(commanded.reason))")
-        }
+        let (commanded, node, pid) = try runningProgram(parameters)
         try record(
             "program.signalled", commanded.program.id.text,
             [
@@ -109,7 +102,7 @@ extension HubCore {
     // MARK: Which program
 
     /// A program that a request is about, with the last that its node has said of it.
-    private struct Commanded {
+    struct Commanded {
         let program: ProgramID
         let node: Identifier?
         let wish: ProgramWish
@@ -137,6 +130,19 @@ extension HubCore {
         return Reply([
             "kind": .string(program.kind.rawValue), "node": .string(node.text), "run": .int(commanded.run),
         ])
+    }
+
+    /// The program that a request is about, which must have a process that can be reached.
+    func runningProgram(_ parameters: DocumentReader) throws -> (commanded: Commanded, node: Identifier, pid: Int64) {
+        let commanded = try commandedProgram(parameters)
+        let node = try onlineNode(of: commanded)
+        guard let pid = commanded.pid, let state = commanded.state, state.isAlive else {
+            throw Refusal(
+                .conflict,
+                "'\(commanded.program.id)' does not run: it is \(commanded.state?.rawValue ?? "not started") "
+                    + "(\(commanded.reason))")
+        }
+        return (commanded, node, pid)
     }
 
     private func onlineNode(of commanded: Commanded) throws(Refusal) -> Identifier {

@@ -100,7 +100,8 @@ extension HubCore {
             "lines": .array(
                 rows.map { row in
                     [
-                        "t": .int(row.int("t")), "run": row.optional("run").flatMap { Int64($0) }.map { .int($0) } ?? .null,
+                        "t": .int(row.int("t")),
+                        "run": row.optional("run").flatMap { Int64($0) }.map { .int($0) } ?? .null,
                         "stream": .string(row.text("stream")), "text": .string(row.text("line")),
                     ]
                 }),

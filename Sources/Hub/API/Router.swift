@@ -25,6 +25,7 @@ extension HubCore {
         case ("programs", "start"): return try startProgram(parameters)
         case ("programs", "restart"): return try restartProgram(parameters)
         case ("programs", "signal"): return try signalProgram(parameters)
+        case ("programs", "send"): return try sendInput(parameters)
         case ("programs", "enable"): return try enableProgram(parameters, true)
         case ("programs", "disable"): return try enableProgram(parameters, false)
         case ("nodes", "list"): return try listNodes(parameters)
@@ -42,7 +43,8 @@ extension HubCore {
                 "sensors/list",
                 "sensors/show", "sensors/remove", "sensors/credentials", "apps/install", "apps/list", "apps/delete",
                 "deployments/deploy", "programs/list", "programs/stop", "programs/start",
-                "programs/restart", "programs/signal", "programs/enable", "programs/disable", "nodes/list",
+                "programs/restart", "programs/signal", "programs/send", "programs/enable", "programs/disable",
+                "nodes/list",
                 "incidents/list", "incidents/show", "events/list", "logs/get", "readings/get",
                 "dead_letters/list", "dead_letters/replay", "dead_letters/drop",
             ]

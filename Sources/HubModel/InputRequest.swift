@@ -1,0 +1,48 @@
+public import SimdJSON
+
+/// What the hub asks of a node besides its plan: to write something to the standard input of one run of a program, and
+/// of no later one.
+public struct InputRequest: Sendable, Hashable {
+    public let program: ProgramID
+    public let run: Int64
+    public let input: [UInt8]
+    /// True where the input is to be closed then.
+    public let isLast: Bool
+
+    /// No request has more input.
+    public static let maximumInputBytes = 64 << 10
+    /// No such message is longer; a plan may be.
+    public static let maximumBytes = 96 << 10
+
+    public init(_ program: ProgramID, _ input: [UInt8], isLast: Bool, run: Int64) {
+        self.program = program
+        self.input = input
+        self.isLast = isLast
+        self.run = run
+    }
+
+    public var json: JSON {
+        [
+            "kind": "input", "id": .string(program.id.text), "program": .string(program.kind.rawValue),
+            "run": .int(run), "data": .string(Base64.encode(input)), "eof": .bool(isLast),
+        ]
+    }
+
+    public init(_ reader: DocumentReader) throws(ValidationError) {
+        program = try ProgramID(reader)
+        run = try reader.required("run").int()
+        input = try reader.required("data").input()
+        isLast = try reader.required("eof").bool()
+    }
+}
+
+extension DocumentReader {
+    /// Input for a program, in base64.
+    public func input() throws(ValidationError) -> [UInt8] {
+        guard let bytes = Base64.decode(try string().utf8) else { throw error("expected base64") }
+        guard bytes.count <= InputRequest.maximumInputBytes else {
+            throw error("\(bytes.count) bytes are more than the \(InputRequest.maximumInputBytes) of one request")
+        }
+        return bytes
+    }
+}
