@@ -27,12 +27,12 @@ help: ## list these targets
 bootstrap: ## install the Debian packages that are missing (asks for sudo's password then)
 	@scripts/bootstrap
 
-build: bootstrap ## build sensorhub and sensor-driver for use, into .build/release
+build: bootstrap ## build sensorhub, sensorhub-watch and sensor-driver for use, into .build/release
 	$(release)
 
 install: ## install what `make build` has built, below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sensorhub
-	install $(BUILD)/release/sensorhub $(BUILD)/release/sensor-driver $(DESTDIR)$(PREFIX)/bin
+	install $(BUILD)/release/sensorhub $(BUILD)/release/sensorhub-watch $(BUILD)/release/sensor-driver $(DESTDIR)$(PREFIX)/bin
 	install -m 644 schema.sql mosquitto.conf $(DESTDIR)$(PREFIX)/share/sensorhub
 	tar --create --exclude=__pycache__ --exclude='*.egg-info' --exclude='.*' --exclude=Python/tests Python Examples \
 		Drivers/*/*.type.json | tar --extract --no-same-owner --directory $(DESTDIR)$(PREFIX)/share/sensorhub

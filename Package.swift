@@ -42,6 +42,7 @@ let package = Package(
     products: [
         .executable(name: "sensorhub", targets: ["sensorhub"]),
         .executable(name: "sensor-driver", targets: ["sensor-driver"]),
+        .executable(name: "sensorhub-watch", targets: ["sensorhub-watch"]),
         .library(name: "PlatformLib", targets: ["PlatformLib"]),
         .library(name: "SensorKit", targets: ["SensorKit"]),
         .library(name: "DriverProgram", targets: ["DriverProgram"]),
@@ -67,10 +68,12 @@ let package = Package(
         .target(name: "Archive", dependencies: ["CArchive", "Files", "HubModel"]),
         .target(name: "MQTT", dependencies: ["CMosquitto", "HubModel"]),
         .target(name: "Postgres", dependencies: ["CPQ"]),
+        .target(name: "CWatch"),
+        .target(name: "Watch", dependencies: ["CWatch", "Files", "HubModel", "SimdJSON"]),
         .target(
-            name: "Watch",
+            name: "WatchInProcess",
             dependencies: [
-                "Files", "HubModel", "SimdJSON",
+                "Files", "HubModel", "Watch",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
@@ -96,13 +99,13 @@ let package = Package(
         .target(
             name: "Agent",
             dependencies: [
-                "Archive", "Files", "HubModel", "MQTT", "SimdJSON", "Watch",
+                "Archive", "Files", "HubModel", "MQTT", "SimdJSON", "Watch", "WatchInProcess",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
             name: "Embedded",
             dependencies: [
-                "Files", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON", "Watch",
+                "Files", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON", "Watch", "WatchInProcess",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
@@ -121,11 +124,12 @@ let package = Package(
         .executableTarget(
             name: "platform-latency", dependencies: ["PlatformLib"], path: "Benchmarks/platform-latency"),
         .executableTarget(name: "sensor-driver", dependencies: ["DriverProgram", "Drivers"]),
+        .executableTarget(name: "sensorhub-watch", dependencies: ["CShims", "Watch"]),
 
         .testTarget(
             name: "AgentTests",
             dependencies: [
-                "Agent", "Archive", "Files", "HubModel", "MQTT", "SimdJSON", "TestSupport", "Watch",
+                "Agent", "Archive", "Files", "HubModel", "MQTT", "SimdJSON", "TestSupport", "Watch", "sensorhub-watch",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
@@ -148,7 +152,11 @@ let package = Package(
         .testTarget(name: "SimdJSONTests", dependencies: ["SimdJSON"]),
         .testTarget(
             name: "SensorKitTests", dependencies: ["HubModel", "MQTT", "SensorKit", "TestSupport", "sensor-driver"]),
-        .testTarget(name: "WatchTests", dependencies: ["Files", "HubModel", "TestSupport", "Watch"]),
+        .testTarget(
+            name: "WatchTests",
+            dependencies: ["Files", "HubModel", "SimdJSON", "TestSupport", "Watch", "sensorhub-watch"]),
+        .testTarget(
+            name: "WatchInProcessTests", dependencies: ["Files", "HubModel", "TestSupport", "Watch", "WatchInProcess"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -13,6 +13,8 @@ public struct AgentConfiguration: Sendable {
     public var dataDirectory: String
     /// The path of `sensor-driver`.
     public var driverExecutable: String
+    /// The path of `sensorhub-watch`.
+    public var watchExecutable: String
     /// The folder of the platform library for Python, the one with its `pyproject.toml`.
     public var pythonLibrary: String
     /// The interpreter that the algorithms' environments are made with: a path, or a name that is looked up in `PATH`.
@@ -24,7 +26,8 @@ public struct AgentConfiguration: Sendable {
 
     public init(
         node: Identifier, hub: Identifier, broker: BrokerAddress, password: String, dataDirectory: String,
-        driverExecutable: String, pythonLibrary: String, python: String = "python3", version: String = "",
+        driverExecutable: String, watchExecutable: String, pythonLibrary: String, python: String = "python3",
+        version: String = "",
         statisticsInterval: Duration = .seconds(5)
     ) {
         self.node = node
@@ -33,6 +36,7 @@ public struct AgentConfiguration: Sendable {
         self.password = password
         self.dataDirectory = dataDirectory
         self.driverExecutable = driverExecutable
+        self.watchExecutable = watchExecutable
         self.pythonLibrary = pythonLibrary
         self.python = python
         self.version = version

@@ -1,5 +1,4 @@
 import Files
-import Glibc
 import HubModel
 import Logging
 import MQTT
@@ -8,7 +7,7 @@ import MQTT
 actor AgentCore {
     private let site: ProgramSite
     private let link: Link
-    private let reports: Reports
+    private let journals: Journals
     private let messages: AgentMessages
     private let logger: Logger
     /// How long the hub has to send its plan before the last one is taken up again.
@@ -18,6 +17,8 @@ actor AgentCore {
     private var programs: [ProgramID: PlacedProgram] = [:]
     /// The bytes of the plan that is being followed.
     private var plan: [UInt8]?
+    /// Programs that no plan names, while they are being ended.
+    private var strays: Set<ProgramID> = []
     private var isShuttingDown = false
 
     private var isConnected = false
@@ -25,7 +26,6 @@ actor AgentCore {
     private var statistics = StatisticsQueue()
     /// What the broker has not acknowledged yet.
     private var inFlight: Set<Int32> = []
-    private var droppedStates = 0
     /// Logged once, not at every attempt.
     private var lastDisconnection: MQTTError?
     private var lastRefusal: MQTTError?
@@ -37,7 +37,7 @@ actor AgentCore {
     init(_ site: ProgramSite, planWait: Duration) {
         self.site = site
         link = site.link
-        reports = site.reports
+        journals = site.journals
         messages = site.messages
         logger = site.logger
         self.planWait = planWait
@@ -45,6 +45,8 @@ actor AgentCore {
 
     /// Follows the plan until the task is cancelled, then stops all programs and says farewell.
     func serve() async {
+        // Before the first snapshot is made.
+        site.folders.programsWithJournals.forEach(journals.follow)
         link.start()
         let fallback = Task {
             do { try await Task.sleep(for: planWait) } catch { return }
@@ -58,11 +60,15 @@ actor AgentCore {
             }
         }
         let sampling = Task { await takeStatistics() }
+        let reminding = Task {
+            while (try? await Task.sleep(for: .seconds(5))) != nil { if journals.isBehind { link.wake() } }
+        }
         for await _ in link.wakes {
             handle(link.take())
             send()
         }
         sampling.cancel()
+        reminding.cancel()
         fallback.cancel()
         housekeeping.cancel()
         // Cancelled as this task is, nothing could be waited for in it.
@@ -88,15 +94,21 @@ actor AgentCore {
             }
         }
         for time in news.committedStatistics { statistics.committed(time) }
+        for committed in news.committedJournals {
+            journals.hubHas(committed.position, of: committed.program)
+        }
+        for path in journals.takeLeft() { Task { await onThread { try? Folder.remove(path) } } }
         if news.isHubBack {
             isSnapshotDue = true
             statistics.sendAgain()
+            journals.sendAgain()
         }
         for (sha256, bytes) in news.archives {
             Task { await site.apps.received(bytes, as: sha256) }
         }
         if let bytes = news.plan { follow(bytes) }
         for command in news.signals { send(command) }
+        for command in news.inputs { send(command) }
     }
 
     private func connected() {
@@ -107,6 +119,7 @@ actor AgentCore {
         inFlight = []
         // But of what the broker had taken, nobody knows whether it came to the hub.
         statistics.sendAgain()
+        journals.sendAgain()
         do throws(MQTTError) {
             _ = try link.publish(messages.status(isOnline: true))
             isSnapshotDue = true
@@ -118,25 +131,30 @@ actor AgentCore {
     private func send(_ command: SignalRequest) {
         logger.info("\(command.program) is to be sent \(command.signal)")
         guard let placed = programs[command.program] else { return }
-        Task { await placed.send(command.signal, toRun: command.run) }
+        placed.send(command.signal, toRun: command.run)
+    }
+
+    private func send(_ command: InputRequest) {
+        guard let placed = programs[command.program] else { return }
+        if !placed.inputs.add(command) { logger.warning("input for \(command.program) is dropped: it does not read") }
     }
 
     // MARK: To the broker
 
-    /// Sends what is waiting: changes of state, then the snapshot where one is due, so that the latest word is the
-    /// present one, then lines, then statistics.
+    /// Sends what is waiting: news for whoever listens, the snapshot where one is due, then what the hub is to have of
+    /// journals, then statistics.
     private func send() {
-        let dropped = reports.droppedStates
-        if dropped > droppedStates {
-            logger.warning("\(dropped - droppedStates) changes of state were dropped: the broker is away")
-            droppedStates = dropped
+        while inFlight.count < Self.maximumInFlight, let (program, entries) = journals.nextNews() {
+            for entry in entries { if case .state(let memory) = entry.content { site.log(memory.status, of: program) } }
+            // Nobody listens while there is no connection; the hub has it all later.
+            if isConnected { _ = publish(messages.news(entries, of: program)) }
         }
         while isConnected, inFlight.count < Self.maximumInFlight {
-            if let item = reports.popFirst(statesOnly: isSnapshotDue) {
-                guard publish(messages.messages(for: item)) else { return reports.putBack(item) }
-            } else if isSnapshotDue {
-                guard publish([messages.snapshot(reports.snapshot)]) else { return }
+            if isSnapshotDue {
+                guard publish([messages.snapshot(journals.snapshot)]) else { return }
                 isSnapshotDue = false
+            } else if let (program, batch) = journals.nextBatch() {
+                guard publish([messages.journal(batch, of: program)]) else { return journals.sendAgain(program) }
             } else if let sample = statistics.next {
                 guard publish([messages.statistics(sample)]) else { return }
                 statistics.sent()
@@ -216,23 +234,25 @@ actor AgentCore {
         placement.follow(plan).forEach(perform)
     }
 
-    /// Removes what algorithm instances have left that were stopped for good while this agent was away.
+    /// Ends what an earlier agent has started and the plan does not name, and removes what such programs have left.
     private func removeStopped(besides plan: Plan) {
         // What cannot be read might name one of them.
         guard !isShuttingDown, plan.unreadable.isEmpty else { return }
         let wanted = Set(plan.programs.map(\.program) + plan.refused.map(\.0)).union(programs.keys)
-        let prefix = "\(ProgramID.Kind.algorithm.rawValue)-"
-        for name in (try? Folder.names(in: site.folders.programs)) ?? [] where name.hasPrefix(prefix) {
-            guard let id = Identifier(name.dropFirst(prefix.count)), !wanted.contains(ProgramID(.algorithm, id)) else {
-                continue
+        for program in site.folders.placedPrograms where !wanted.contains(program) && strays.insert(program).inserted {
+            Task {
+                await site.watches.stop(program, reason: "it is not in the plan")
+                strays.remove(program)
+                // It may have been placed here again meanwhile.
+                if programs[program] == nil { perform(.forget(program)) }
             }
-            perform(.forget(ProgramID(.algorithm, id)))
         }
     }
 
     private func perform(_ action: PlacementStateMachine.Action) {
         switch action {
         case .start(let planned):
+            journals.keep(planned.program)
             let placed = PlacedProgram(planned, at: site)
             programs[planned.program] = placed
             Task { await placed.start() }
@@ -246,28 +266,21 @@ actor AgentCore {
                 ended(program)
             }
         case .refuse(let program, let reason):
-            tell(program, .fatal, reason)
+            site.tell(program, .fatal, reason)
         case .rest(let program):
-            tell(program, .stopped, "it is disabled")
+            site.tell(program, .stopped, "it is disabled")
         case .forget(let program):
             site.secrets.remove(program)
+            let folder = site.folders.program(program)
             switch program.kind {
             // What the driver itself has kept stays, should its sensor come back.
-            case .driver: try? Folder.remove("\(site.folders.program(program))/config.json")
+            case .driver:
+                try? Folder.remove("\(folder)/config.json")
+                journals.forget(program, removing: [site.folders.watch(of: program).root])
             // No other instance will ever have its id.
-            case .algorithm:
-                let folder = site.folders.program(program)
-                Task { await onThread { try? Folder.remove(folder) } }
+            case .algorithm: journals.forget(program, removing: [folder])
             }
-            reports.forget(program)
         }
-    }
-
-    /// Of a program that is not to run.
-    private func tell(_ program: ProgramID, _ state: ProgramState, _ reason: String) {
-        let run = RunCounter(program: program, folders: site.folders).last
-        site.tell(
-            ProgramReport(program: program, state: state, reason: reason, pid: nil, time: microsecondsNow(), run: run))
     }
 
     private func ended(_ program: ProgramID) {
@@ -283,13 +296,20 @@ actor AgentCore {
         await withTaskGroup { tasks in
             for placed in programs.values { tasks.addTask { await placed.end(reason: "the agent stops") } }
         }
+        // What no plan has named yet.
+        await withTaskGroup { tasks in
+            for program in site.watches.atWork {
+                tasks.addTask { [watches = site.watches] in await watches.stop(program, reason: "the agent stops") }
+            }
+        }
+        site.watches.leave()
         await site.environments.stop()
         // The hub should hear of it; but a broker that is away must not hold us.
         let deadline = ContinuousClock.now + .seconds(3)
         repeat {
             handle(link.take())
             send()
-            if !isConnected || (reports.isEmpty && inFlight.isEmpty) { break }
+            if !isConnected || (!journals.isBehind && inFlight.isEmpty) { break }
             try? await Task.sleep(for: .milliseconds(10))
         } while ContinuousClock.now < deadline
         _ = try? link.publish(messages.status(isOnline: false))

@@ -1,6 +1,7 @@
 import Files
 import Glibc
 import HubModel
+import Watch
 
 /// Where the agent keeps what, below its data folder. Everything is for its owner alone.
 struct AgentFolders: Sendable {
@@ -15,16 +16,40 @@ struct AgentFolders: Sendable {
     var environments: String { "\(root)/environments" }
     /// The platform library for Python as wheels, with what it needs.
     var wheels: String { "\(root)/wheels" }
-    /// What names the processes that run.
+    /// What names the processes that prepare something.
     var records: String { "\(root)/running" }
+    /// Of the parent of all watches.
+    var keeper: String { "\(root)/keeper" }
     var pipCache: String { "\(root)/pip-cache" }
     /// The last plan from the hub.
     var plan: String { "\(root)/plan.json" }
     private var lock: String { "\(root)/lock" }
 
     func program(_ program: ProgramID) -> String { "\(programs)/\(program)" }
+    /// Where the program's watch is at work.
+    func watch(of program: ProgramID) -> WatchFolder { WatchFolder("\(self.program(program))/watch") }
     /// What the program itself keeps. A driver's stays without its sensor; an algorithm's goes with its instance.
     func state(of program: ProgramID) -> String { "\(self.program(program))/state" }
+
+    /// For a journal that is begun now: later than all before, whatever the clock says.
+    var newJournalOrigin: Int64 {
+        let path = "\(root)/journal-origin"
+        let last = (try? File.text(of: path, limit: 32)).flatMap { Int64($0) } ?? 0
+        let origin = max(microsecondsNow(), last + 1)
+        try? File.replace(path, with: String(origin).utf8)
+        return origin
+    }
+
+    /// The programs that have left something which goes with them: a journal, or an algorithm's folder.
+    var placedPrograms: [ProgramID] {
+        known.filter { $0.kind == .algorithm || File.exists(watch(of: $0).root) }
+    }
+
+    var programsWithJournals: [ProgramID] { known.filter { File.exists(watch(of: $0).journal) } }
+
+    private var known: [ProgramID] {
+        ((try? Folder.names(in: programs)) ?? []).compactMap { ProgramID(description: $0) }
+    }
 
     /// Makes the folders, and takes the root for this process.
     ///

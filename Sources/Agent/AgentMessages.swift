@@ -1,7 +1,7 @@
-import Glibc
 import HubModel
 import MQTT
 import SimdJSON
+import Watch
 
 /// What the agent says, as docs/topics.md has it.
 struct AgentMessages: Sendable {
@@ -38,23 +38,41 @@ struct AgentMessages: Sendable {
         report(["kind": "archive_wanted", "sha256": .string(sha256)])
     }
 
-    /// A change of state goes to the hub, and to whoever follows the program.
-    func messages(for item: Outbox.Item) -> [OutgoingMessage] {
-        switch item {
-        case .state(let state):
-            var report = JSONObject([("kind", .string("state"))])
-            for member in state.json.object ?? [:] { report[member.key] = member.value }
-            // The hub takes the right to the first topic away when it hears that a program has ended for good.
-            return [
-                message(topic(of: state.program, sensor: .events, algorithm: .events), state.json),
-                self.report(.object(report)),
-            ]
-        case .log(let program, let lines):
-            let json = lines.map { line -> JSON in
-                ["t": .int(line.time), "stream": .string(line.stream.rawValue), "text": .string(line.text)]
-            }
-            return [message(topic(of: program, sensor: .log, algorithm: .log), .array(json))]
+    /// What the hub is to store.
+    func journal(_ batch: ProgramJournal.Batch, of program: ProgramID) -> OutgoingMessage {
+        report([
+            "kind": "journal", "id": .string(program.id.text), "program": .string(program.kind.rawValue),
+            "origin": .int(batch.origin), "after": .int(batch.after), "records": .array(batch.entries.map(\.report)),
+        ])
+    }
+
+    /// What whoever follows the program hears: a message for each change of state, and one for lines between them.
+    func news(_ entries: [JournalEntry], of program: ProgramID) -> [OutgoingMessage] {
+        var messages: [OutgoingMessage] = []
+        var lines: [JSON] = []
+        func sendLines() {
+            guard !lines.isEmpty else { return }
+            messages.append(message(topic(of: program, sensor: .log, algorithm: .log), .array(lines)))
+            lines = []
         }
+        for entry in entries {
+            switch entry.content {
+            case .line(let line, let run):
+                lines.append([
+                    "t": .int(line.time), "stream": .string(line.stream.rawValue), "text": .string(line.text),
+                    "run": .int(run),
+                ])
+                if lines.count >= 100 { sendLines() }
+            case .state(let memory):
+                sendLines()
+                messages.append(
+                    message(
+                        topic(of: program, sensor: .events, algorithm: .events),
+                        ProgramReport(program: program, memory.status).json))
+            }
+        }
+        sendLines()
+        return messages
     }
 
     private func report(_ json: JSON) -> OutgoingMessage {
@@ -75,9 +93,25 @@ struct AgentMessages: Sendable {
     }
 }
 
-/// Microseconds since 1970.
-func microsecondsNow() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+extension JournalEntry {
+    /// As the hub takes it.
+    fileprivate var report: JSON {
+        switch content {
+        case .line(let line, let run):
+            return [
+                "n": .int(number), "t": .int(line.time), "run": .int(run), "stream": .string(line.stream.rawValue),
+                "text": .string(line.text),
+            ]
+        case .state(let memory):
+            let status = memory.status
+            var object: JSONObject = [
+                "n": .int(number), "t": .int(status.since), "run": .int(status.run),
+                "state": .string(status.state.rawValue), "reason": .string(status.reason),
+            ]
+            if let pid = status.pid { object["pid"] = .int(Int64(pid)) }
+            if let code = status.exitCode { object["exit_code"] = .int(Int64(code)) }
+            if let signal = status.signal { object["signal"] = .int(Int64(signal)) }
+            return .object(object)
+        }
+    }
 }

@@ -2,6 +2,7 @@ import Glibc
 public import Logging
 import HubModel
 import Watch
+import WatchInProcess
 
 /// The agent of a machine: runs the drivers and algorithms that the hub's plan names, and goes on with them while the
 /// hub or the broker is away.
@@ -20,6 +21,7 @@ public final class AgentService: Sendable {
         // The programs run in folders of their own.
         configuration.dataDirectory = Self.absolute(configuration.dataDirectory)
         configuration.driverExecutable = Self.absolute(configuration.driverExecutable)
+        configuration.watchExecutable = Self.absolute(configuration.watchExecutable)
         configuration.pythonLibrary = Self.absolute(configuration.pythonLibrary)
         if configuration.python.contains("/") { configuration.python = Self.absolute(configuration.python) }
         self.configuration = configuration
@@ -36,7 +38,7 @@ public final class AgentService: Sendable {
         defer { folders.release(lock) }
         let leftovers = await endLeftovers(in: folders.records)
         if !leftovers.isEmpty {
-            logger.warning("ended what an earlier agent had left running: \(leftovers.joined(separator: ", "))")
+            logger.warning("ended what an earlier agent was preparing: \(leftovers.joined(separator: ", "))")
         }
         await onThread {
             AppStore.removeIncomplete(in: folders)
@@ -46,9 +48,11 @@ public final class AgentService: Sendable {
         let messages = AgentMessages(
             topics: Topics(hub: configuration.hub), node: configuration.node, version: configuration.version)
         let link = Link(configuration, messages: messages)
+        let journals = try Journals(folders) { link.wake() }
+        defer { journals.stop() }
         let site = ProgramSite(
             configuration: configuration, folders: folders, secrets: Secrets(folder: folders.secrets),
-            reports: Reports(wake: { link.wake() }), link: link, messages: messages,
+            journals: journals, watches: Watches(configuration, folders), link: link, messages: messages,
             apps: AppStore(folders: folders, link: link, messages: messages),
             environments: PythonEnvironments(configuration, folders: folders), logger: logger)
         await AgentCore(site, planWait: planWait).serve()

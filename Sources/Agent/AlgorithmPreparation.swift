@@ -32,7 +32,7 @@ struct AlgorithmPreparation: Sendable {
         case .python:
             executable = try await site.environments.interpreter(
                 for: requirements, waiting: { await report("preparing Python environment") },
-                progress: { [reports = site.reports, program] in reports.log($0, of: program) })
+                progress: { [journals = site.journals, program] in journals.tell(program, $0) })
             // -u: what it prints is there at once. The whole path: a name like '-c' would be an option.
             arguments = ["-u", path, program.id.text]
         case .executable:

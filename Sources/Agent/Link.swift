@@ -13,6 +13,9 @@ final class Link: Sendable {
         var disconnection: MQTTError?
         var plan: [UInt8]?
         var signals: [SignalRequest] = []
+        var inputs: [InputRequest] = []
+        /// How much of programs' journals the hub has in its database.
+        var committedJournals: [JournalCommitted] = []
         /// Times of samples that the hub has in its database.
         var committedStatistics: [Int64] = []
         /// The hub has just come up, or back.
@@ -32,6 +35,8 @@ final class Link: Sendable {
     static let maximumArchiveBytes = 128 << 20
     /// More are not kept between two looks.
     private static let maximumSignals = 100
+    private static let maximumInputs = 100
+    private static let maximumCommittedJournals = 10_000
     private static let maximumCommittedStatistics = 10_000
 
     /// Yields when there is something to do.
@@ -88,10 +93,18 @@ final class Link: Sendable {
 
     /// A command. What is none that is known goes for a plan, which whoever reads it may find that it is not.
     private static func take(_ command: Message, into news: inout News) {
-        if command.payload.count <= SignalRequest.maximumBytes, let json = try? JSON(parsing: command.payload) {
+        if command.payload.count <= InputRequest.maximumBytes, let json = try? JSON(parsing: command.payload) {
             let reader = DocumentReader(json)
             if json["kind"] == "signal", let signal = try? SignalRequest(reader) {
                 if news.signals.count < maximumSignals { news.signals.append(signal) }
+                return
+            }
+            if json["kind"] == "input", let input = try? InputRequest(reader) {
+                if news.inputs.count < maximumInputs { news.inputs.append(input) }
+                return
+            }
+            if json["kind"] == "journal_committed", let committed = try? JournalCommitted(reader) {
+                if news.committedJournals.count < maximumCommittedJournals { news.committedJournals.append(committed) }
                 return
             }
             if json["kind"] == "statistics_committed", let committed = try? StatisticsCommitted(reader) {

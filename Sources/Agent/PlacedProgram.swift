@@ -6,14 +6,16 @@ import Watch
 actor PlacedProgram {
     nonisolated let program: ProgramID
     nonisolated let work: PlannedProgram.Work
+    private nonisolated let generation: Int64
+    nonisolated let inputs: InputQueue
     private let site: ProgramSite
     /// What the plan says the broker knows.
     private var plannedCredential: String?
     private var held: HeldCredential?
 
     private var life: Task<Void, Never>?
-    private var watched: WatchedProgram?
-    private var starting: Task<Void, Never>?
+    /// The handing over to a watch.
+    private var starting: Task<Result<Void, PreparationError>, Never>?
     private var isEnding = false
     private var isAsking = false
     /// Sleeps until the hub is to be asked again; cancelled when that is no longer needed.
@@ -22,8 +24,10 @@ actor PlacedProgram {
     init(_ planned: PlannedProgram, at site: ProgramSite) {
         program = planned.program
         work = planned.work
+        generation = planned.generation
         plannedCredential = planned.credential
         self.site = site
+        inputs = InputQueue(planned.program, site.watches)
     }
 
     /// Begins. Whatever comes of it is reported.
@@ -48,18 +52,16 @@ actor PlacedProgram {
         isEnding = true
         life?.cancel()
         pause?.cancel()
-        await starting?.value
-        if let watched {
-            await watched.stop(reason: reason)
-        } else {
-            report(.stopped, "asked to stop: \(reason)")
-        }
+        // Preparation may take long; what comes of it is not wanted any more.
+        _ = await starting?.value
+        await site.watches.stop(program, reason: reason)
+        // It may have had no process yet.
+        if site.watches.lastState(of: program) != .stopped { report(.stopped, "asked to stop: \(reason)") }
     }
 
     /// Sends a signal to the program's process group, if it is still that run of it.
-    func send(_ signal: Signal, toRun run: Int64) async {
-        guard let watched, await watched.status.run == run else { return }
-        await watched.send(signal: signal.number)
+    nonisolated func send(_ signal: Signal, toRun run: Int64) {
+        site.watches.send(.signal(signal.number, run: run), to: program)
     }
 
     private func live() async {
@@ -68,7 +70,8 @@ actor PlacedProgram {
         } catch {
             return report(.fatal, "its password cannot be kept in \(site.secrets.folder): \(error)")
         }
-        if !isAgreed {
+        // One that an earlier agent has started knows its password.
+        if !isAgreed, !site.watches.isAtWork(program) {
             report(.starting, "waiting for the hub to let the broker know its password")
             await agree()
         }
@@ -76,7 +79,7 @@ actor PlacedProgram {
         while !isEnding {
             do throws(PreparationError) {
                 let specification = try await specification(password: held?.password ?? "")
-                if !isEnding { watch(specification) }
+                if !isEnding { try await watch(specification) }
                 return
             } catch {
                 guard !isEnding else { return }
@@ -130,51 +133,49 @@ actor PlacedProgram {
 
     // MARK: Watching
 
-    private func watch(_ specification: ProgramSpecification) {
-        let runs = RunCounter(program: program, folders: site.folders)
-        let firstRun = runs.last + 1
-        // Before the process is there: an agent that is killed meanwhile must not use the number again.
-        runs.keep(firstRun)
-        let watched = WatchedProgram(
-            name: "\(program)", recordFile: "\(site.folders.records)/\(program).json", specification: specification,
-            firstRun: firstRun
-        ) { [program, site] event in
-            switch event {
-            case .state(let status):
-                if status.state == .starting, status.run > firstRun { runs.keep(status.run) }
-                site.tell(ProgramReport(program: program, status))
-            case .output(let lines):
-                site.reports.log(lines, of: program)
+    private func watch(_ specification: ProgramSpecification) async throws(PreparationError) {
+        let starting = Task { [site, program, generation] in
+            do throws(PreparationError) {
+                try await site.watches.run(program, specification, generation: generation)
+                return Result<Void, PreparationError>.success(())
+            } catch {
+                return .failure(error)
             }
         }
-        self.watched = watched
-        starting = Task { await watched.start() }
+        self.starting = starting
+        let result = await starting.value
+        site.journals.follow(program)
+        try result.get()
     }
 
+    // MARK: Reports
+
     private func report(_ state: ProgramState, _ reason: String) {
-        let run = RunCounter(program: program, folders: site.folders).last
-        site.tell(
-            ProgramReport(program: program, state: state, reason: reason, pid: nil, time: microsecondsNow(), run: run))
+        site.tell(program, state, reason)
     }
 }
 
 extension ProgramSite {
-    /// To the hub, and to the agent's own log.
-    func tell(_ report: ProgramReport) {
-        let line = "\(report.program) is \(report.state.rawValue): \(report.reason)"
-        if report.state == .fatal || report.state == .backoff {
+    /// Of a program that has no watch.
+    func tell(_ program: ProgramID, _ state: ProgramState, _ reason: String) {
+        journals.tell(program, state, reason)
+    }
+
+    /// To the agent's own log.
+    func log(_ status: ProgramStatus, of program: ProgramID) {
+        let line = "\(program) is \(status.state.rawValue): \(status.reason)"
+        if status.state == .fatal || status.state == .backoff {
             logger.warning("\(line)")
         } else {
             logger.info("\(line)")
         }
-        reports.report(report)
     }
 }
 
 extension ProgramReport {
-    init(program: ProgramID, _ status: ProgramStatus) {
+    init(program: ProgramID, _ status: ProgramStatus, at position: JournalPosition? = nil) {
         self.init(
             program: program, state: status.state, reason: status.reason, pid: status.pid, time: status.since,
-            run: status.run, exitCode: status.exitCode, signal: status.signal)
+            run: status.run, exitCode: status.exitCode, signal: status.signal, position: position)
     }
 }

@@ -5,7 +5,8 @@ struct ProgramSite: Sendable {
     let configuration: AgentConfiguration
     let folders: AgentFolders
     let secrets: Secrets
-    let reports: Reports
+    let journals: Journals
+    let watches: Watches
     let link: Link
     let messages: AgentMessages
     let apps: AppStore

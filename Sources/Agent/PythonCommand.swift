@@ -1,6 +1,7 @@
 import Glibc
 import Synchronization
 import Watch
+import WatchInProcess
 
 /// A command of `python`, run to its end.
 struct PythonCommand: Sendable {

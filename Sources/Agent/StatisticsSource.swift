@@ -5,17 +5,17 @@ import Watch
 /// Takes samples of this machine and of the programs that run here.
 struct StatisticsSource: Sendable {
     private let sampler = UsageSampler()
-    private let reports: Reports
+    private let journals: Journals
     private let folder: String
 
     init(_ site: ProgramSite) {
-        reports = site.reports
+        journals = site.journals
         folder = site.configuration.dataDirectory
     }
 
     /// - Returns: the sample, and what taking it has cost of one core.
     func sample() async -> (sample: StatisticsSample, cost: Duration) {
-        let running = reports.snapshot.filter { $0.state.isAlive && $0.pid != nil }
+        let running = journals.snapshot.filter { $0.state.isAlive && $0.pid != nil }
         let leaders = Dictionary(
             running.map { ("\($0.program)", $0.pid!) }, uniquingKeysWith: { first, _ in first })
         let time = microsecondsNow()

@@ -14,6 +14,8 @@ public struct Installation: Sendable, Hashable {
     public var examples: String { "\(share)/Examples" }
     /// The program that runs a sensor's driver; it lies beside this one.
     public var driver: String { "\(Folder.parent(of: executable))/sensor-driver" }
+    /// The program that watches a program; likewise.
+    public var watch: String { "\(Folder.parent(of: executable))/sensorhub-watch" }
 
     /// Finds the parts: what SENSORHUB_SHARE says, else share/sensorhub beside the program's folder, else the nearest
     /// folder above the program that has both schema.sql and mosquitto.conf (a checkout), else /usr/share/sensorhub.

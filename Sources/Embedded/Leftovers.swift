@@ -1,5 +1,6 @@
 import Glibc
 import Watch
+import WatchInProcess
 
 /// What a crash of an earlier `sensorhub up` has left running in a data folder.
 enum Leftovers {

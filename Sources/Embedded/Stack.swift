@@ -4,6 +4,7 @@ import HubModel
 import MQTT
 import SimdJSON
 import Watch
+import WatchInProcess
 
 /// A whole hub on this machine: a database, a broker, the hub and an agent, all under one data folder.
 public actor Stack {

@@ -2,6 +2,7 @@ import Glibc
 import HubModel
 import Synchronization
 import Watch
+import WatchInProcess
 
 /// One of the four programs of an embedded hub: restarted when it dies, its output in a log file.
 final class WatchedPart: Sendable {

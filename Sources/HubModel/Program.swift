@@ -31,6 +31,14 @@ public struct ProgramID: Sendable, Hashable, CustomStringConvertible {
     /// As a file name.
     public var description: String { "\(kind.rawValue)-\(id)" }
 
+    /// Reads a `description`; nil for what is none.
+    public init?(description: String) {
+        guard let dash = description.firstIndex(of: "-"), let kind = Kind(rawValue: String(description[..<dash])),
+            let id = Identifier(description[description.index(after: dash)...])
+        else { return nil }
+        self.init(kind, id)
+    }
+
     public var user: BrokerUser {
         switch kind {
         case .driver: .sensor(id)

@@ -1,20 +1,43 @@
 import Glibc
 
 /// Turns what a program writes into lines, in batches. It keeps little, however much and whatever the program writes:
-/// long lines are cut, and of many lines in one second only the first are kept and the rest are counted.
-struct OutputBuffer {
-    static let maximumLineBytes = 8 << 10
-    static let maximumLinesPerSecond = 500
-    static let batchLines = 100
+/// long lines are cut, and of a flood of lines only as many are kept as `Allowance` says, and the rest are counted.
+package struct OutputBuffer {
+    package static let maximumLineBytes = 8 << 10
+    package static let batchLines = 100
+
+    /// How much may be written: so many lines in one go, and after that so many a second. A line of more than 1 KiB counts
+    /// once more for each.
+    struct Allowance {
+        static let burst = 20_000.0
+        static let perSecond = 500.0
+
+        private var left = burst
+        private var since: Int64 = 0
+
+        /// - Parameter time: microseconds since 1970; a clock that is set back gives nothing.
+        mutating func take(_ bytes: Int, at time: Int64) -> Bool {
+            if time > since {
+                left = min(Self.burst, left + Double(time - since) / 1e6 * Self.perSecond)
+            }
+            since = time
+            let cost = 1 + Double(bytes >> 10)
+            guard left >= cost else { return false }
+            left -= cost
+            return true
+        }
+    }
 
     private var lines: [OutputLine] = []
     private var unfinished: [OutputLine.Stream: UnfinishedLine] = [:]
-    /// The second (since 1970) that is being counted.
+    private var allowance = Allowance()
+    /// The second (since 1970) in which lines were dropped last.
     private var second: Int64 = 0
-    private var linesInSecond = 0
     private var dropped = 0
+    /// How much of each stream has been taken.
+    private var positions: [OutputLine.Stream: Int64]
     /// The last line on stderr with something in it.
-    private(set) var lastErrorLine: String?
+    package private(set) var lastErrorLine: String?
 
     private struct UnfinishedLine {
         var bytes: [UInt8] = []
@@ -22,12 +45,17 @@ struct OutputBuffer {
         var count = 0
     }
 
+    /// - Parameter positions: how many bytes of each stream others have taken before.
+    package init(positions: [OutputLine.Stream: Int64] = [:]) {
+        self.positions = positions
+    }
+
     /// True while nothing waits for `flush`.
-    var isEmpty: Bool { lines.isEmpty && dropped == 0 }
+    package var isEmpty: Bool { lines.isEmpty && dropped == 0 }
 
     /// - Parameter time: microseconds since 1970.
     /// - Returns: the batches that have become full.
-    mutating func append(_ bytes: [UInt8], _ stream: OutputLine.Stream, at time: Int64) -> [[OutputLine]] {
+    package mutating func append(_ bytes: [UInt8], _ stream: OutputLine.Stream, at time: Int64) -> [[OutputLine]] {
         var batches: [[OutputLine]] = []
         // Out of the dictionary while it is worked on, so that it is not copied.
         var line = unfinished.removeValue(forKey: stream) ?? UnfinishedLine()
@@ -37,6 +65,7 @@ struct OutputBuffer {
             while let start = rest.baseAddress, let end = memchr(start, 0x0A, rest.count) {
                 let count = UnsafeRawPointer(end) - start
                 take(rest.prefix(count), into: &line)
+                positions[stream, default: 0] += Int64(count + 1)
                 finish(&line, stream, at: time)
                 if lines.count >= Self.batchLines {
                     batches.append(lines)
@@ -45,20 +74,21 @@ struct OutputBuffer {
                 rest = UnsafeRawBufferPointer(rebasing: rest[(count + 1)...])
             }
             take(rest[...], into: &line)
+            positions[stream, default: 0] += Int64(rest.count)
         }
         unfinished[stream] = line
         return batches
     }
 
     /// What has come since the last batch. A line that has no end yet stays.
-    mutating func flush(at time: Int64) -> [OutputLine] {
+    package mutating func flush(at time: Int64) -> [OutputLine] {
         countDropped(at: time)
         defer { lines = [] }
         return lines
     }
 
     /// All that is left, when the program has ended.
-    mutating func finish(at time: Int64) -> [OutputLine] {
+    package mutating func finish(at time: Int64) -> [OutputLine] {
         for stream in [OutputLine.Stream.stdout, .stderr] {
             guard var line = unfinished.removeValue(forKey: stream), line.count > 0 else { continue }
             finish(&line, stream, at: time)
@@ -68,7 +98,7 @@ struct OutputBuffer {
     }
 
     /// Before a new run.
-    mutating func forgetLastErrorLine() {
+    package mutating func forgetLastErrorLine() {
         lastErrorLine = nil
     }
 
@@ -87,14 +117,13 @@ struct OutputBuffer {
             line.count = 0
         }
         countDropped(at: time)
-        guard linesInSecond < Self.maximumLinesPerSecond else {
+        guard allowance.take(line.bytes.count, at: time) else {
             dropped += 1
             return
         }
-        linesInSecond += 1
         let text = Self.text(line)
         if stream == .stderr, text.contains(where: { !$0.isWhitespace }) { lastErrorLine = text }
-        lines.append(OutputLine(time: time, stream: stream, text: text))
+        lines.append(OutputLine(time: time, stream: stream, text: text, end: positions[stream] ?? 0))
     }
 
     private static func text(_ line: UnfinishedLine) -> String {
@@ -110,9 +139,9 @@ struct OutputBuffer {
         let now = time / 1_000_000
         guard now != second || evenNow else { return }
         second = now
-        linesInSecond = 0
         guard dropped > 0 else { return }
-        lines.append(OutputLine(time: time, stream: .stderr, text: "… \(dropped) lines dropped"))
+        let text = "… \(dropped) lines dropped"
+        lines.append(OutputLine(time: time, stream: .stderr, text: text))
         dropped = 0
     }
 }

@@ -1,18 +1,18 @@
 import Files
 import Glibc
 import HubModel
-import SimdJSON
+package import SimdJSON
 
 /// What identifies a process for as long as the machine is up, kept in a file so that a later supervisor finds it.
-struct ProcessRecord: Equatable {
-    let name: String
-    let pid: Int32
+package struct ProcessRecord: Equatable {
+    package let name: String
+    package let pid: Int32
     /// Clock ticks from the machine's start to the process's.
-    let startTime: Int64
+    package let startTime: Int64
     /// The machine's start.
-    let boot: String
+    package let boot: String
 
-    init(name: String, pid: Int32, startTime: Int64, boot: String) {
+    package init(name: String, pid: Int32, startTime: Int64, boot: String) {
         self.name = name
         self.pid = pid
         self.startTime = startTime
@@ -20,19 +20,19 @@ struct ProcessRecord: Equatable {
     }
 
     /// Nil when there is no such process.
-    init?(name: String, pid: Int32) {
+    package init?(name: String, pid: Int32) {
         guard let process = ProcessStat(pid: pid) else { return nil }
         self.init(name: name, pid: pid, startTime: process.startTime, boot: Self.boot)
     }
 
     /// True while the process that the record was made of lives.
-    var isAlive: Bool {
+    package var isAlive: Bool {
         guard boot == Self.boot, let process = ProcessStat(pid: pid) else { return false }
         return process.startTime == startTime && !process.isZombie
     }
 
     /// The kernel's id of the machine's present run.
-    static let boot: String = {
+    package static let boot: String = {
         let bytes = (try? File.bytes(of: "/proc/sys/kernel/random/boot_id")) ?? []
         return String(decoding: bytes.filter { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
     }()
@@ -44,7 +44,7 @@ struct ProcessRecord: Equatable {
 
     /// Writes in place, and always as much: a program that is started again on a full disk needs no room for its
     /// record.
-    func write(to path: String) throws(FileError) {
+    package func write(to path: String) throws(FileError) {
         let json: JSON = [
             "name": .string(name), "pid": .int(Int64(pid)), "start_time": .int(startTime), "boot": .string(boot),
         ]
@@ -60,7 +60,7 @@ struct ProcessRecord: Equatable {
     }
 
     /// Nil for a file that is no record.
-    init?(readingFrom path: String) {
+    package init?(readingFrom path: String) {
         guard let bytes = try? File.bytes(of: path, limit: 64 << 10), let json = try? JSON(parsing: bytes) else {
             return nil
         }

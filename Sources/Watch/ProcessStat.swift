@@ -1,11 +1,11 @@
 import Files
 
 /// What the kernel tells of a process in `/proc/PID/stat` (proc(5)); field numbers are those of that page.
-struct ProcessStat: Equatable {
-    let pid: Int32
-    let isZombie: Bool
+package struct ProcessStat: Equatable {
+    package let pid: Int32
+    package let isZombie: Bool
     let parent: Int32
-    let group: Int32
+    package let group: Int32
     let session: Int32
     /// Fields 14 and 15, user and system time, in clock ticks.
     let ownTicks: Int64
@@ -13,12 +13,12 @@ struct ProcessStat: Equatable {
     let childTicks: Int64
     let threads: Int64
     /// Field 22: clock ticks since the machine's start.
-    let startTime: Int64
+    package let startTime: Int64
     /// Field 24.
     let residentPages: Int64
 
     /// Nil when there is no such process.
-    init?(pid: Int32) {
+    package init?(pid: Int32) {
         guard let bytes = try? File.beginning(of: "/proc/\(pid)/stat", limit: 4_096) else { return nil }
         self.init(parsing: bytes[...])
     }

@@ -1,12 +1,22 @@
+import Glibc
+
 /// How a process ended.
-enum ProgramEnding: Sendable, Hashable {
+package enum ProgramEnding: Sendable, Hashable {
     case exited(Int32)
     case signaled(Int32)
+    /// By the kernel with SIGKILL, as it took more memory than it may.
+    case outOfMemory
     /// It is gone, but the system does not say how.
     case unknown(String)
 
-    var exitCode: Int32? { if case .exited(let code) = self { code } else { nil } }
-    var signal: Int32? { if case .signaled(let signal) = self { signal } else { nil } }
+    package var exitCode: Int32? { if case .exited(let code) = self { code } else { nil } }
+    package var signal: Int32? {
+        switch self {
+        case .signaled(let signal): signal
+        case .outOfMemory: SIGKILL
+        case .exited, .unknown: nil
+        }
+    }
 
     func isExpected(_ exitCodes: Set<Int32>) -> Bool {
         exitCode.map(exitCodes.contains) ?? false
@@ -14,10 +24,11 @@ enum ProgramEnding: Sendable, Hashable {
 }
 
 extension ProgramEnding: CustomStringConvertible {
-    var description: String {
+    package var description: String {
         switch self {
         case .exited(let code): "exit code \(code)"
         case .signaled(let signal): "killed by \(signalName(signal))"
+        case .outOfMemory: "out of memory: killed at its limit"
         case .unknown(let reason): "ended, it is not known how: \(reason)"
         }
     }
@@ -34,7 +45,7 @@ func signalName(_ signal: Int32) -> String {
 
 extension Duration {
     /// For people: `1 s`, `0.2 s`, `90 s`.
-    var inSeconds: String {
+    package var inSeconds: String {
         let tenths = Int((self / .milliseconds(100)).rounded())
         return tenths % 10 == 0 ? "\(tenths / 10) s" : "\(tenths / 10).\(tenths % 10) s"
     }

@@ -1,5 +1,40 @@
 import Glibc
 
+/// A limit of setrlimit(2).
+public struct ResourceLimit: Sendable, Hashable {
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        /// Bytes of address space.
+        case addressSpace
+        /// Seconds of processor time.
+        case processorTime
+        /// Processes of the same user, all of them.
+        case processes
+        case openFiles
+        /// Bytes of a file that is written.
+        case fileSize
+        /// Bytes of a core file.
+        case coreSize
+    }
+
+    public var kind: Kind
+    public var value: UInt64
+
+    public init(_ kind: Kind, _ value: UInt64) {
+        self.kind = kind
+        self.value = value
+    }
+}
+
+/// What a program finds on its stdin.
+public enum ProgramInput: String, Sendable, Hashable {
+    /// Its end, at once.
+    case none
+    /// What is sent to it. There is no end, also while its watch is away.
+    case open
+    /// What is sent to it, and an end where that is sent, or its watch is killed.
+    case closable
+}
+
 /// What to run, and how.
 public struct ProgramSpecification: Sendable, Hashable {
     /// A path, or a name that is looked up in the `PATH` of `environment`.
@@ -12,6 +47,11 @@ public struct ProgramSpecification: Sendable, Hashable {
     /// Whom to run as; nil for ourselves. Only root can choose.
     public var userID: UInt32?
     public var groupID: UInt32?
+    /// What the kernel holds the process to, and each that it starts.
+    public var resourceLimits: [ResourceLimit] = []
+    /// The folder of a control group (version 2) that the process joins before it is executed; nil for none.
+    public var cgroup: String?
+    public var input: ProgramInput = .none
     public var restart: RestartPolicy
     /// What asks the program's process group to end.
     public var stopSignal: Int32

@@ -3,8 +3,8 @@ import HubModel
 
 /// The rules by which a program is started, called running, started again and stopped. Events go in, actions come out;
 /// processes and clocks are outside.
-struct ProgramStateMachine {
-    enum Event {
+package struct ProgramStateMachine {
+    package enum Event {
         case start
         case stop(reason: String)
         /// The process asked for by `.launch` is there.
@@ -17,11 +17,11 @@ struct ProgramStateMachine {
     }
 
     /// Numbered, so that one that comes late is known for it.
-    struct Timer: Hashable {
+    package struct Timer: Hashable, Sendable {
         let number: Int
     }
 
-    enum Action: Equatable {
+    package enum Action: Equatable {
         case launch
         /// To the whole process group.
         case signal(Int32)
@@ -53,10 +53,12 @@ struct ProgramStateMachine {
     private var timers = 0
     private var failedStarts = 0
     private var backoff: Backoff
-    private(set) var status: ProgramStatus
+    /// Nothing has gone wrong lately: the next start need not wait.
+    private var isCalm = true
+    package private(set) var status: ProgramStatus
 
     /// - Parameter run: the number of the last run before, for a program that was watched before.
-    init(_ specification: ProgramSpecification, run: Int64 = 0, at time: Int64) {
+    package init(_ specification: ProgramSpecification, run: Int64 = 0, at time: Int64) {
         policy = specification.restart
         stopSignal = specification.stopSignal
         stopWait = specification.stopWait
@@ -65,16 +67,16 @@ struct ProgramStateMachine {
     }
 
     /// True while nothing will happen by itself.
-    var isIdle: Bool {
+    package var isIdle: Bool {
         if case .idle = phase { true } else { false }
     }
 
     /// - Parameter time: microseconds since 1970.
-    mutating func handle(_ event: Event, at time: Int64) -> [Action] {
+    package mutating func handle(_ event: Event, at time: Int64) -> [Action] {
         switch (event, phase) {
         case (.start, .idle), (.start, .waiting):
             failedStarts = 0
-            backoff.reset()
+            calm()
             return launch("started", at: time)
 
         case (.launched(let pid), .launching):
@@ -119,6 +121,96 @@ struct ProgramStateMachine {
         }
     }
 
+    // MARK: A life before
+
+    /// What another watch of the same program has to know to go on.
+    package struct Memory: Sendable, Hashable {
+        package var status: ProgramStatus
+        /// It has no process, and was to be started again by itself.
+        package var isWaiting: Bool
+        package var failedStarts: Int
+        /// The number of the last start that somebody asked for, see `WatchFolder.Order`.
+        package var start: Int64
+
+        package init(status: ProgramStatus, isWaiting: Bool, failedStarts: Int, start: Int64 = 0) {
+            self.status = status
+            self.isWaiting = isWaiting
+            self.failedStarts = failedStarts
+            self.start = start
+        }
+    }
+
+    /// To be kept with a status that was just reported.
+    package func memory(of status: ProgramStatus, start: Int64) -> Memory {
+        let isWaiting =
+            switch phase {
+            case .waiting: true
+            case .launching: !status.state.isAlive
+            default: false
+            }
+        return Memory(status: status, isWaiting: isWaiting, failedStarts: failedStarts, start: start)
+    }
+
+    /// What became of the process while nobody watched.
+    package enum Fate: Sendable, Hashable {
+        /// There was none.
+        case none
+        case alive(pid: Int32)
+        case ended(ProgramEnding, lastErrorLine: String?)
+    }
+
+    /// Goes on where an earlier watch was interrupted. To be called first.
+    ///
+    /// - Parameter memory: nil where nothing of an earlier watch is known.
+    package mutating func resume(_ memory: Memory?, _ fate: Fate, at time: Int64) -> [Action] {
+        if let memory {
+            status = memory.status
+            failedStarts = memory.failedStarts
+            isCalm = failedStarts == 0 && status.state == .running
+        }
+        switch fate {
+        case .none:
+            if let memory, memory.isWaiting {
+                let timer = makeTimer()
+                phase = .waiting(timer, cause: status.reason)
+                return [.setTimer(timer, backoff.next())]
+            }
+            // The process was to be made, and was not.
+            return status.state.isAlive ? startFailed("its watch ended before there was a process", at: time) : []
+        case .alive(let pid):
+            return resume(pid, at: time)
+        case .ended(let ending, let line):
+            // A start that nobody could tell of.
+            if status.pid == nil, !status.state.isAlive { status.run += 1 }
+            phase =
+                switch status.state {
+                case .running: .running
+                case .stopping: .stopping(makeTimer())
+                default: .starting(makeTimer())
+                }
+            return ended(ending, line, at: time)
+        }
+    }
+
+    private mutating func resume(_ pid: Int32, at time: Int64) -> [Action] {
+        guard status.state.isAlive, status.pid == pid else {
+            _ = launch("started", at: time)
+            return handle(.launched(pid: pid), at: time)
+        }
+        switch status.state {
+        case .running:
+            phase = .running
+            return []
+        case .stopping:
+            return askToEnd()
+        default:
+            let timer = makeTimer()
+            phase = .starting(timer)
+            let elapsed = Duration.microseconds(max(0, time - status.since))
+            return [.setTimer(timer, max(.zero, policy.startSeconds - elapsed))]
+        }
+    }
+
     // MARK: Ends
 
     private mutating func ended(_ ending: ProgramEnding, _ lastErrorLine: String?, at time: Int64) -> [Action] {
@@ -147,12 +239,16 @@ struct ProgramStateMachine {
             case .always: false
             }
         if isOver { return rest(.exited, reason, at: time) }
-        if Duration.microseconds(time - status.since) >= policy.backoffCap { backoff.reset() }
-        return wait(as: .exited, reason, at: time)
+        if Duration.microseconds(time - status.since) >= policy.backoffCap { calm() }
+        guard isCalm else { return wait(as: .exited, reason, at: time) }
+        isCalm = false
+        return change(to: .exited, "\(reason); started again at once", at: time)
+            + launch("started again after: \(reason)", at: time)
     }
 
     private mutating func startFailed(_ reason: String, at time: Int64) -> [Action] {
         failedStarts += 1
+        isCalm = false
         if policy.condition == .never { return rest(.fatal, reason, at: time) }
         if let retries = policy.startRetries, failedStarts > retries {
             return rest(.fatal, "given up after \(failedStarts) failed starts, the last one: \(reason)", at: time)
@@ -202,6 +298,11 @@ struct ProgramStateMachine {
         status.reason = reason
         status.since = time
         return [.report(status)]
+    }
+
+    private mutating func calm() {
+        backoff.reset()
+        isCalm = true
     }
 
     private mutating func makeTimer() -> Timer {

@@ -41,11 +41,14 @@ public struct OutputLine: Sendable, Hashable {
     public let stream: Stream
     /// Without the line's end; valid UTF-8 without NUL, whatever the program wrote.
     public let text: String
+    /// How many bytes of its stream there were up to its end; 0 where it is no line of the program's own.
+    public let end: Int64
 
-    public init(time: Int64, stream: Stream, text: String) {
+    public init(time: Int64, stream: Stream, text: String, end: Int64 = 0) {
         self.time = time
         self.stream = stream
         self.text = text
+        self.end = end
     }
 }
 
@@ -56,7 +59,7 @@ public enum WatchEvent: Sendable {
 }
 
 /// Microseconds since 1970.
-func microsecondsNow() -> Int64 {
+package func microsecondsNow() -> Int64 {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000

@@ -33,6 +33,7 @@ struct AgentCommand: AsyncParsableCommand {
                 broker: try settings.address("broker.address"), password: try settings.required("broker.password"),
                 dataDirectory: settings.optional("agent.data") ?? "\(DataDirectory.standard().path)/agent",
                 driverExecutable: settings.optional("agent.driver") ?? installation.driver,
+                watchExecutable: installation.watch,
                 pythonLibrary: settings.optional("agent.python") ?? installation.python,
                 version: sensorhubVersion,
                 statisticsInterval: .seconds(min(try settings.number("agent.statisticsSeconds", default: 5), 86_400))),

@@ -119,9 +119,8 @@ private let library = "\(#filePath)".split(separator: "/").dropLast(3).reduce(""
         try await bench.run("light-2", sha256: sha, script: "bad.py", language: "python")
         try await bench.wait("back-off") { $0.states(of: "light-2").contains("BACKOFF") }
         #expect(
-            bench.reports("state").contains {
-                $0["reason"]?.string?.hasPrefix("exited before 1 s: exit code 1: ValueError: boom; next start in ")
-                    == true
+            bench.reports(of: "light-2").contains {
+                $0.reason.hasPrefix("exited before 1 s: exit code 1: ValueError: boom; next start in ")
             })
         #expect(try Folder.names(in: "\(bench.data)/environments").count == 1)
 

@@ -24,6 +24,26 @@ final class Bench {
 
     private final class Inbox: Sendable {
         let messages = Mutex<[Message]>([])
+        private let state = Mutex<(progress: [ProgramID: JournalProgress], records: [JournalRecord])>(([:], []))
+        /// To be told of what is taken, on the node's topic for commands.
+        let answer = Mutex<(@Sendable (JournalCommitted) -> Void)?>(nil)
+
+        /// What the programs' journals have told, each record once.
+        var records: [JournalRecord] { state.withLock { $0.records } }
+
+        /// Takes journals as the hub does.
+        func take(_ message: Message) {
+            guard message.topic.hasSuffix("/report"), let json = try? JSON(parsing: message.payload),
+                json["kind"] == "journal", let report = try? JournalReport(DocumentReader(json))
+            else { return }
+            let position = state.withLock { state in
+                var progress = state.progress[report.program] ?? JournalProgress()
+                state.records += progress.take(report)
+                state.progress[report.program] = progress
+                return progress.position
+            }
+            answer.withLock { $0 }?(JournalCommitted(report.program, position))
+        }
     }
 
     private init() throws {
@@ -42,9 +62,18 @@ final class Bench {
             ClientConfiguration(
                 address: broker.address, clientID: "hub", user: "hub", password: "", sessionExpirySeconds: 3_600)
         ) { event in
-            if case .message(let message) = event { inbox.messages.withLock { $0.append(message) } }
+            if case .message(let message) = event {
+                inbox.messages.withLock { $0.append(message) }
+                inbox.take(message)
+            }
         }
         hub.subscribe("\(topics.root)/#")
+        inbox.answer.withLock { [hub, topics] answer in
+            answer = { committed in
+                _ = try? hub.publish(
+                    OutgoingMessage(topic: topics.node("here", .command), payload: committed.json.bytes()))
+            }
+        }
     }
 
     static func run(_ body: (Bench) async throws -> Void) async throws {
@@ -83,6 +112,7 @@ final class Bench {
         let configuration = AgentConfiguration(
             node: Identifier("here")!, hub: Identifier("main")!, broker: BrokerAddress(host: "127.0.0.1", port: port),
             password: "secret", dataDirectory: "\(folder)/data", driverExecutable: "\(folder)/driver",
+            watchExecutable: builtProgram("sensorhub-watch"),
             pythonLibrary: pythonLibrary, python: python, version: "1.2.3")
         return AgentService(
             configuration, logger: Logger(label: "agent", factory: { _ in SwiftLogNoOpLogHandler() }),
@@ -179,12 +209,20 @@ final class Bench {
         payloads(on: topics.node("here", .report)).filter { $0["kind"]?.string == kind }
     }
 
-    func states(of id: String) -> [String] {
-        reports("state").filter { $0["id"]?.string == id }.compactMap { $0["state"]?.string }
+    /// The states that a program's journal has told, each once.
+    func reports(of id: String) -> [ProgramReport] {
+        inbox.records.compactMap { record in
+            if case .state(let report) = record.content, report.program.id.text == id { report } else { nil }
+        }
     }
 
-    func last(of id: String) -> JSON? {
-        reports("state").last { $0["id"]?.string == id }
+    func states(of id: String) -> [String] { reports(of: id).map(\.state.rawValue) }
+
+    func last(of id: String) -> JSON? { reports(of: id).last?.json }
+
+    /// The lines that the programs' journals have told, each once.
+    var journaledLines: [String] {
+        inbox.records.compactMap { if case .line(_, let text) = $0.content { text } else { nil } }
     }
 
     func lines(on topic: String) -> [String] {

@@ -63,18 +63,16 @@ private func output(_ lines: String...) -> [OutputLine] {
     #expect(try PlatformLibrary(folder: "\(folder.path)/.copy").digest == copied.digest)
 }
 
-@Test func runsAreCountedOnDisk() async throws {
+@Test func aJournalThatIsBegunLaterHasAGreaterOrigin() async throws {
     let folder = TemporaryFolder()
     let folders = AgentFolders(root: folder.path)
-    let program = ProgramID(.driver, Identifier("lux-1")!)
-    try Folder.make(folders.program(program))
-    #expect(RunCounter(program: program, folders: folders).last == 0)
-    RunCounter(program: program, folders: folders).keep(41)
-    #expect(RunCounter(program: program, folders: folders).last == 41)
-    for damage in ["nonsense", "-3", "\(Int64.max)", ""] {
-        try File.replace("\(folders.program(program))/run", with: damage.utf8)
-        #expect(RunCounter(program: program, folders: folders).last == 0)
-    }
+    let first = folders.newJournalOrigin, second = folders.newJournalOrigin
+    #expect(second > first)
+    // The clock was far ahead, once.
+    try File.replace("\(folder.path)/journal-origin", with: "\(first + 1_000_000_000_000)".utf8)
+    #expect(folders.newJournalOrigin == first + 1_000_000_000_001)
+    try File.replace("\(folder.path)/journal-origin", with: "nonsense".utf8)
+    #expect(folders.newJournalOrigin > second)
 }
 
 @Test func oneAgentForAFolder() async throws {

@@ -6,6 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 import Watch
+import WatchInProcess
 
 @testable import Embedded
 
@@ -140,7 +141,10 @@ import Watch
                 #expect(try #require(pid(of: part)) != before)
             }
             let connection = try #require(try ConnectionFile(readingFrom: data.connectionFile))
-            try Connection(connection.database).query("SELECT FROM hub.node")
+            // It is up again before it has read its log through.
+            while (try? Connection(connection.database).query("SELECT FROM hub.node")) == nil {
+                try await Task.sleep(for: .milliseconds(100))
+            }
         }
         #expect(processes() == [])
     }

@@ -39,7 +39,9 @@ import Testing
         #"{"n": "9", "t": 5, "run": 1, "stream": "stdout", "text": ""}"#,
     ])
     func aBadRecordCountsAsTakenAndSpoilsNoOther(bad: String) throws {
-        let good = { #"{"n": \#($0), "t": 5, "run": 1, "stream": "stdout", "text": ""}"# }
+        func good(_ number: Int) -> String {
+            #"{"n": \#(number), "t": 5, "run": 1, "stream": "stdout", "text": ""}"#
+        }
         let between = try read("\(good(8)), \(bad), \(good(10))")
         #expect(between.records.map(\.number) == [8, 10] && between.faults.count == 1 && between.last == 10)
         let atTheEnd = try read("\(good(8)), \(bad)")

@@ -58,10 +58,7 @@ private final class DriverProcess {
     /// Beside the program that the tests are in.
     private static var executable: String {
         get throws {
-            var buffer = [CChar](repeating: 0, count: 4_096)
-            let count = readlink("/proc/self/exe", &buffer, buffer.count)
-            let path = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            let place = path.split(separator: "/").dropLast().map { "/\($0)" }.joined() + "/sensor-driver"
+            let place = builtProgram("sensor-driver")
             guard access(place, X_OK) == 0 else { throw FileError(place, errno) }
             return place
         }

@@ -11,12 +11,14 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
     #expect(buffer.append(bytes("o\r\n\nthree"), .stdout, at: 3).isEmpty)
     #expect(
         buffer.flush(at: 4) == [
-            OutputLine(time: 1, stream: .stdout, text: "one"), OutputLine(time: 2, stream: .stderr, text: "err"),
-            OutputLine(time: 3, stream: .stdout, text: "two"), OutputLine(time: 3, stream: .stdout, text: ""),
+            OutputLine(time: 1, stream: .stdout, text: "one", end: 4),
+            OutputLine(time: 2, stream: .stderr, text: "err", end: 4),
+            OutputLine(time: 3, stream: .stdout, text: "two", end: 9),
+            OutputLine(time: 3, stream: .stdout, text: "", end: 10),
         ])
     #expect(buffer.isEmpty)
     #expect(buffer.flush(at: 5).isEmpty)
-    #expect(buffer.finish(at: 6) == [OutputLine(time: 6, stream: .stdout, text: "three")])
+    #expect(buffer.finish(at: 6) == [OutputLine(time: 6, stream: .stdout, text: "three", end: 15)])
     #expect(buffer.lastErrorLine == "err")
 }
 
@@ -45,18 +47,37 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
 @Test func tooManyLinesAreCounted() {
     var buffer = OutputBuffer()
-    let flood = bytes((0..<1_734).map { "\($0)\n" }.joined())
+    let flood = bytes((0..<21_734).map { "\($0)\n" }.joined())
     let count = buffer.append(flood, .stdout, at: 5_100_000).joined().count + buffer.flush(at: 5_200_000).count
-    #expect(count == 500)
+    #expect(count == 20_000)
     // The second is not over.
     #expect(!buffer.isEmpty)
     #expect(buffer.flush(at: 5_900_000).isEmpty)
-    #expect(buffer.flush(at: 6_000_000).map(\.text) == ["… 1234 lines dropped"])
+    #expect(buffer.flush(at: 6_000_000).map(\.text) == ["… 1734 lines dropped"])
     #expect(buffer.isEmpty)
     _ = buffer.append(bytes("quiet\n"), .stdout, at: 6_100_000)
     #expect(buffer.flush(at: 6_200_000).map(\.text) == ["quiet"])
 
-    let rest = buffer.append(flood, .stdout, at: 7_000_000).joined() + buffer.finish(at: 7_000_001)
-    #expect(rest.count == 501)
-    #expect(rest.last?.text == "… 1234 lines dropped")
+    // After 2 s at 500 a second, less the quiet one.
+    let rest = buffer.append(flood, .stdout, at: 7_100_000).joined() + buffer.finish(at: 7_100_001)
+    #expect(rest.count == 999 + 1)
+    #expect(rest.last?.text == "… 20735 lines dropped")
+}
+
+@Test func longLinesCountMoreThanOnce() {
+    var buffer = OutputBuffer()
+    let line = [UInt8](repeating: 0x78, count: 7_300) + [0x0A]
+    var count = 0
+    for _ in 0..<4_000 { count += buffer.append(line, .stdout, at: 5_000_000).joined().count }
+    // 7 KiB are 8 times a line.
+    #expect(count + buffer.flush(at: 5_000_000).count == 2_500)
+}
+
+@Test func positionsGoOnWhereAnotherHasEnded() {
+    var buffer = OutputBuffer(positions: [.stdout: 1_000])
+    _ = buffer.append(bytes("a\nb"), .stdout, at: 1)
+    _ = buffer.append(bytes("é\n"), .stderr, at: 1)
+    #expect(buffer.flush(at: 1).map(\.end) == [1_002, 3])
+    _ = buffer.append(bytes("c\n"), .stdout, at: 1)
+    #expect(buffer.flush(at: 1).map(\.end) == [1_005])
 }

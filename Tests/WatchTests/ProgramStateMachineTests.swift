@@ -137,6 +137,12 @@ private struct Drive {
 @Test func aCrashLoopOfLongerRunsWaitsLongerEachTime() {
     var drive = Drive(RestartPolicy(.always, backoffFirst: .seconds(1), backoffCap: .seconds(30)))
     drive.send(.start)
+    // The first end is met with a start at once: what works is not kept waiting.
+    drive.send(.launched(pid: 42))
+    drive.sendTimer()
+    drive.send(.ended(.signaled(SIGKILL), lastErrorLine: nil), after: 5)
+    #expect(drive.launches)
+    #expect(drive.reports == [.exited])
     for _ in 0..<8 {
         drive.send(.launched(pid: 42))
         drive.sendTimer()
@@ -152,10 +158,14 @@ private struct Drive {
     drive.send(.ended(.signaled(SIGKILL), lastErrorLine: nil), after: 5)
     #expect(drive.timer!.duration >= .seconds(15))
     drive.sendTimer()
-    // After a long run the first wait is short again.
+    // After a long run there is no wait again, and the next one is short.
     drive.send(.launched(pid: 42))
     drive.sendTimer()
     drive.send(.ended(.signaled(SIGKILL), lastErrorLine: nil), after: 31)
+    #expect(drive.launches)
+    drive.send(.launched(pid: 42))
+    drive.sendTimer()
+    drive.send(.ended(.signaled(SIGKILL), lastErrorLine: nil), after: 5)
     #expect(drive.timer!.duration <= .seconds(1))
 }
 
@@ -170,11 +180,9 @@ func anEndAfterRunning(policy: RestartPolicy, ending: ProgramEnding, isStartedAg
     var drive = Drive(policy)
     drive.run()
     drive.send(.ended(ending, lastErrorLine: nil))
-    #expect(drive.state == .exited)
+    #expect(drive.reports == [.exited])
     #expect(drive.machine.isIdle == !isStartedAgain)
-    guard isStartedAgain else { return }
-    drive.sendTimer()
-    #expect(drive.launches)
+    #expect(drive.launches == isStartedAgain)
 }
 
 @Test func anExpectedExitIsAGoodEndHoweverEarly() {
@@ -296,6 +304,9 @@ func aFatalExitCodeEndsItWithItsOwnWords(isRunning: Bool) {
     drive.run()
     drive.send(.start)
     #expect(drive.actions.isEmpty)
+    // The first end is met with a start at once.
+    drive.send(.ended(.exited(1), lastErrorLine: nil))
+    drive.run()
     drive.send(.ended(.exited(1), lastErrorLine: nil))
     let timer = drive.timer!.timer
     // Waiting for the next start: now, then.
@@ -316,4 +327,85 @@ func aFatalExitCodeEndsItWithItsOwnWords(isRunning: Bool) {
 ])
 func durationsForPeople(duration: Duration, text: String) {
     #expect(duration.inSeconds == text)
+}
+
+// MARK: Watches that take each other's place
+
+private func resumed(
+    _ memory: ProgramStateMachine.Memory?, _ fate: ProgramStateMachine.Fate, _ policy: RestartPolicy = .unexpected
+) -> (machine: ProgramStateMachine, actions: [ProgramStateMachine.Action]) {
+    var machine = ProgramStateMachine(
+        ProgramSpecification(executable: "x", restart: policy), run: memory?.status.run ?? 0, at: 10_000_000)
+    let actions = machine.resume(memory, fate, at: 10_000_000)
+    return (machine, actions)
+}
+
+private func memory(
+    _ state: ProgramState, pid: Int32? = nil, isWaiting: Bool = false, failedStarts: Int = 0
+) -> ProgramStateMachine.Memory {
+    ProgramStateMachine.Memory(
+        status: ProgramStatus(state: state, reason: "because", pid: pid, since: 9_600_000, run: 7),
+        isWaiting: isWaiting,
+        failedStarts: failedStarts)
+}
+
+@Test func whatRunsIsTakenUpWithoutAWord() {
+    var (machine, actions) = resumed(memory(.running, pid: 42), .alive(pid: 42))
+    #expect(actions.isEmpty)
+    #expect(machine.status.state == .running && machine.status.run == 7 && machine.status.pid == 42)
+    let end = machine.handle(.ended(.exited(3), lastErrorLine: nil), at: 11_000_000)
+    #expect(end.contains(.launch))
+}
+
+@Test func aStartThatIsTakenUpLastsAsLongAsItWould() {
+    var (machine, actions) = resumed(memory(.starting, pid: 42), .alive(pid: 42))
+    guard case .setTimer(let timer, let duration)? = actions.first else { return #expect(Bool(false)) }
+    #expect(duration == .milliseconds(600))
+    _ = machine.handle(.timer(timer), at: 10_600_000)
+    #expect(machine.status.state == .running)
+}
+
+@Test func whatWasBeingStoppedIsStopped() {
+    var (machine, actions) = resumed(memory(.stopping, pid: 42), .alive(pid: 42))
+    #expect(actions.first == .signal(SIGTERM))
+    _ = machine.handle(.ended(.signaled(SIGTERM), lastErrorLine: nil), at: 11_000_000)
+    #expect(machine.status.state == .stopped && machine.isIdle)
+    (machine, actions) = resumed(memory(.stopping, pid: 42), .ended(.signaled(SIGTERM), lastErrorLine: nil))
+    #expect(machine.status.state == .stopped && machine.isIdle)
+}
+
+@Test func aStartThatNobodyToldOfCounts() {
+    var (machine, actions) = resumed(memory(.backoff, isWaiting: true, failedStarts: 1), .alive(pid: 42))
+    #expect(machine.status.state == .starting && machine.status.run == 8 && machine.status.pid == 42)
+    #expect(!actions.contains(.launch))
+    (machine, actions) = resumed(nil, .alive(pid: 42))
+    #expect(machine.status.state == .starting && machine.status.run == 1)
+    (machine, actions) = resumed(memory(.exited, isWaiting: true), .ended(.exited(0), lastErrorLine: nil))
+    #expect(machine.status.run == 8 && machine.status.state == .exited && machine.isIdle)
+}
+
+@Test func anEndWithoutAWatchIsTheSameEnd() {
+    let (machine, actions) = resumed(memory(.running, pid: 42), .ended(.signaled(SIGSEGV), lastErrorLine: "oh"))
+    #expect(
+        actions.first
+            == .report(
+                ProgramStatus(
+                    state: .exited, reason: "killed by signal 11 (SIGSEGV): oh; started again at once",
+                    since: 10_000_000, run: 7, signal: SIGSEGV)))
+    #expect(actions.last == .launch && machine.status.run == 8)
+    let (failed, _) = resumed(
+        memory(.starting, pid: 42, failedStarts: 3), .ended(.exited(1), lastErrorLine: nil))
+    #expect(failed.status.state == .fatal)
+}
+
+@Test func whatWaitsGoesOnWaitingAndWhatRestsRests() {
+    var (machine, actions) = resumed(memory(.backoff, isWaiting: true, failedStarts: 2), .none)
+    guard case .setTimer(let timer, _)? = actions.first else { return #expect(Bool(false)) }
+    #expect(actions.count == 1)
+    #expect(machine.handle(.timer(timer), at: 11_000_000).contains(.launch))
+    #expect(machine.status.run == 8)
+    (machine, actions) = resumed(memory(.fatal), .none)
+    #expect(actions.isEmpty && machine.isIdle && machine.status.state == .fatal)
+    (machine, actions) = resumed(memory(.starting), .none)
+    #expect(machine.status.state == .backoff)
 }

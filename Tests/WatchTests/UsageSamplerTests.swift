@@ -5,24 +5,14 @@ import Testing
 
 /// A shell that is a session leader, as programs are, and a child of ours.
 private func withProgram(_ script: String, _ body: (Int32) async throws -> Void) async throws {
-    let watched = WatchedProgram(
-        name: "p", recordFile: nil,
-        specification: ProgramSpecification(
-            executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"])
-    ) { _ in }
-    await watched.start()
-    var pid: Int32?
-    for _ in 0..<1_000 where pid == nil {
-        pid = await watched.status.pid
-        if pid == nil { try await Task.sleep(for: .milliseconds(10)) }
+    let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+    let pid = try ProgramProcess.spawn("/bin/sh", arguments: ["-c", script], streams: (null, null, null))
+    defer {
+        close(null)
+        kill(-pid, SIGKILL)
+        waitpid(pid, nil, 0)
     }
-    do {
-        try await body(try #require(pid))
-        await watched.stop(reason: "the test")
-    } catch {
-        await watched.stop(reason: "the test")
-        throw error
-    }
+    try await body(pid)
 }
 
 /// Samples until it is as wanted.
@@ -43,7 +33,7 @@ private func sample(
     try await withProgram(
         """
         exec 3</dev/null 4</dev/null
-        setsid sh -c 'while :; do :; done' &
+        setsid sh -c 'ulimit -t 60; while :; do :; done' &
         trap 'kill $! ; exit 0' TERM
         wait
         """

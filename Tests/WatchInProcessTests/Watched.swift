@@ -4,6 +4,7 @@ import Synchronization
 import Testing
 
 @testable import Watch
+@testable import WatchInProcess
 
 /// A watched shell script, and what was told of it.
 final class Watched: Sendable {

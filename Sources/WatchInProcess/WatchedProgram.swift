@@ -1,5 +1,6 @@
 import Files
 import Glibc
+public import Watch
 
 /// Runs one program and keeps it running, by the rules of its specification.
 public actor WatchedProgram {

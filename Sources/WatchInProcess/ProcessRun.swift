@@ -1,6 +1,7 @@
 import Glibc
 import Subprocess
 import SystemPackage
+import Watch
 
 /// A program that could not be started, with the reason.
 struct LaunchError: Error {

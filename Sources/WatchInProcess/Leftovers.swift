@@ -1,5 +1,6 @@
 import Files
 import Glibc
+import Watch
 
 /// Ends what an earlier supervisor, which was killed, has left running, by the record files that `WatchedProgram` keeps
 /// in a folder. A process is touched only where its number and its start time are those of the record. Not to be called

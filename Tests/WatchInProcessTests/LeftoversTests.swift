@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import Watch
+@testable import WatchInProcess
 
 @Test func theRecordFileIsThereWhileTheProcessIs() async throws {
     let folder = TemporaryFolder()

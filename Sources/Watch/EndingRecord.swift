@@ -1,0 +1,39 @@
+import Files
+import Glibc
+import HubModel
+package import SimdJSON
+
+/// How a process ended whose watch was gone, for the next watch; written by the keeper.
+struct EndingRecord: Equatable {
+    let pid: Int32
+    let run: Int64
+    /// As wait(2) tells it.
+    let status: Int32
+
+    init(pid: Int32, run: Int64, status: Int32) {
+        self.pid = pid
+        self.run = run
+        self.status = status
+    }
+
+    func write(to path: String) throws(FileError) {
+        let json: JSON = ["pid": .int(Int64(pid)), "run": .int(run), "status": .int(Int64(status))]
+        try File.replace(path, with: json.bytes())
+    }
+
+    /// Nil where there is none.
+    init?(readingFrom path: String) {
+        guard let bytes = try? File.bytes(of: path, limit: 4_096), let json = try? JSON(parsing: bytes),
+            let pid = json["pid"]?.int, let run = json["run"]?.int, let status = json["status"]?.int
+        else { return nil }
+        self.init(pid: Int32(clamping: pid), run: run, status: Int32(clamping: status))
+    }
+}
+
+extension ProgramEnding {
+    /// - Parameter waitStatus: as wait(2) tells it.
+    init(waitStatus: Int32) {
+        let signal = waitStatus & 0x7F
+        self = signal == 0 ? .exited((waitStatus >> 8) & 0xFF) : .signaled(signal)
+    }
+}

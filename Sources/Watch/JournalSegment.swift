@@ -1,0 +1,71 @@
+import Files
+import Glibc
+import HubModel
+package import SimdJSON
+
+/// A file of a journal: a line that says what was before, then a line for each entry. Its name is the number of its first
+/// entry, in 20 digits.
+struct JournalSegment {
+    /// How things were when the segment was begun.
+    struct Header: Equatable {
+        /// Names the journal: microseconds since 1970, when it was begun.
+        var origin: Int64
+        /// How many bytes of each stream are in the segments before.
+        var positions: [OutputLine.Stream: Int64] = [:]
+        var memory: ProgramStateMachine.Memory?
+
+        var json: JSON {
+            var object: JSONObject = ["origin": .int(origin)]
+            for (stream, position) in positions { object[stream.rawValue] = .int(position) }
+            if let memory { object["state"] = .object(memory.json) }
+            return .object(object)
+        }
+
+        init(origin: Int64) {
+            self.origin = origin
+        }
+
+        init(_ json: JSON) throws(ValidationError) {
+            let reader = DocumentReader(json)
+            origin = try reader.required("origin").int(1...Int64.max)
+            for stream in [OutputLine.Stream.stdout, .stderr] {
+                if let position = try reader.optional(stream.rawValue) { positions[stream] = try position.int() }
+            }
+            if let state = try reader.optional("state") { memory = try ProgramStateMachine.Memory(state) }
+        }
+
+        mutating func take(_ content: JournalContent) {
+            switch content {
+            case .line(let line, _): if line.end > 0 { positions[line.stream] = line.end }
+            case .state(let memory): self.memory = memory
+            }
+        }
+    }
+
+    static func name(first: Int64) -> String {
+        let digits = String(first)
+        return String(repeating: "0", count: 20 - digits.count) + digits
+    }
+
+    /// The numbers of the first entries of the segments in a folder, in order.
+    static func firsts(in folder: String) -> [Int64] {
+        ((try? Folder.names(in: folder)) ?? []).compactMap { $0.utf8.count == 20 ? Int64($0) : nil }.sorted()
+    }
+
+    /// The whole lines of a file from an offset on, each without its end, and the offset after them.
+    ///
+    /// - Parameter limit: how many bytes to look at.
+    static func lines(of descriptor: Int32, from offset: Int64, limit: Int) -> (lines: [ArraySlice<UInt8>], end: Int64)
+    {
+        var bytes = [UInt8](repeating: 0, count: limit)
+        let count = pread(descriptor, &bytes, limit, off_t(offset))
+        guard count > 0 else { return ([], offset) }
+        var lines: [ArraySlice<UInt8>] = []
+        var start = 0
+        while let end = bytes[start..<count].firstIndex(of: UInt8(ascii: "\n")) {
+            lines.append(bytes[start..<end])
+            start = end + 1
+        }
+        return (lines, offset + Int64(start))
+    }
+}

@@ -1,0 +1,34 @@
+import CShims
+import Glibc
+import Watch
+
+// Started by the agent and by itself, not by people:
+//
+//     sensorhub-watch FOLDER           watches the program of a folder
+//     sensorhub-watch --keep FOLDER    is the parent of watches
+
+sh_use_one_heap()
+let arguments = CommandLine.arguments
+
+func fail(_ reason: String) -> Never {
+    let text = Array("sensorhub-watch: \(reason)\n".utf8)
+    _ = write(STDERR_FILENO, text, text.count)
+    exit(1)
+}
+
+guard arguments.count == 2 || (arguments.count == 3 && arguments[1] == "--keep") else {
+    fail("this program is started by sensorhub's agent; see `sensorhub run --help`")
+}
+do {
+    if arguments.count == 3 {
+        let keeper = try Keeper(arguments[2], program: arguments[0])
+        sh_let_go_of_startup()
+        keeper.run()
+    } else {
+        let watch = try Watch(WatchFolder(arguments[1]))
+        sh_let_go_of_startup()
+        watch.run()
+    }
+} catch {
+    fail("\(error)")
+}

@@ -1,0 +1,109 @@
+import Files
+import Glibc
+import HubModel
+import TestSupport
+import Testing
+
+@testable import Watch
+
+private func lines(_ numbers: ClosedRange<Int>, stream: OutputLine.Stream = .stdout) -> [JournalContent] {
+    numbers.map { .line(OutputLine(time: 5, stream: stream, text: "line \($0)", end: Int64($0) * 10), run: 3) }
+}
+
+private func texts(_ entries: [JournalEntry]) -> [String] {
+    entries.map { if case .line(let line, _) = $0.content { line.text } else { "" } }
+}
+
+private let state = ProgramStateMachine.Memory(
+    status: ProgramStatus(
+        state: .backoff, reason: "\"why\"", pid: nil, since: 7, run: 3, exitCode: 1), isWaiting: true, failedStarts: 2,
+    start: 9)
+
+@Test func whatIsWrittenIsRead() throws {
+    let folder = TemporaryFolder()
+    var writer = try JournalWriter("\(folder.path)/j", origin: 77)
+    try writer.append(lines(1...2))
+    try writer.append([.state(state)])
+    var reader = JournalReader("\(folder.path)/j")
+    let batch = try reader.read(after: 0, limit: 100)
+    #expect(batch.origin == 77 && batch.lost == 0)
+    #expect(batch.entries.map(\.number) == [1, 2, 3])
+    #expect(batch.entries.map(\.content) == lines(1...2) + [.state(state)])
+    // Nothing more, then something, and from the middle.
+    let none = try reader.read(after: 3, limit: 100)
+    #expect(none.entries.isEmpty)
+    try writer.append(lines(4...6))
+    var part = try reader.read(after: 3, limit: 2)
+    #expect(texts(part.entries) == ["line 4", "line 5"])
+    part = try reader.read(after: 5, limit: 2)
+    #expect(texts(part.entries) == ["line 6"])
+    part = try reader.read(after: 1, limit: 1)
+    #expect(texts(part.entries) == ["line 2"])
+    let found = reader.end()
+    let end = try #require(found)
+    #expect(end.number == 6 && end.memory == state && end.origin == 77)
+}
+
+@Test func aJournalGoesOnWhereItEnded() throws {
+    let folder = TemporaryFolder()
+    var writer = try JournalWriter(folder.path, origin: 77)
+    try writer.append([.state(state)] + lines(2...3) + lines(4...4, stream: .stderr))
+    writer.close()
+    writer = try JournalWriter(folder.path, origin: 88)
+    #expect(writer.origin == 77 && writer.last == 4 && writer.memory == state)
+    #expect(writer.positions == [.stdout: 30, .stderr: 40])
+    let last = try writer.append(lines(5...5))
+    #expect(last == 5)
+}
+
+@Test func whatAPowerCutHasLeftOfALineGoes() throws {
+    let folder = TemporaryFolder()
+    var writer = try JournalWriter(folder.path, origin: 77)
+    try writer.append(lines(1...2))
+    writer.close()
+    let path = "\(folder.path)/\(JournalSegment.name(first: 1))"
+    try File.replace(path, with: File.bytes(of: path) + Array(#"{"n":3,"t":5,"ru"#.utf8))
+    writer = try JournalWriter(folder.path, origin: 88)
+    #expect(writer.last == 2)
+    try writer.append(lines(3...3))
+    var reader = JournalReader(folder.path)
+    let all = try reader.read(after: 0, limit: 9)
+    #expect(texts(all.entries) == ["line 1", "line 2", "line 3"])
+    // Nothing but the beginning of a first line: another journal.
+    writer.close()
+    try File.replace(path, with: Array(#"{"orig"#.utf8))
+    writer = try JournalWriter(folder.path, origin: 88)
+    #expect(writer.origin == 88 && writer.last == 0)
+}
+
+@Test func aJournalHasABoundAndSaysWhatIsMissing() throws {
+    let folder = TemporaryFolder()
+    var writer = try JournalWriter(folder.path, bytes: 64 << 10, origin: 77)
+    try writer.append([.state(state)])
+    var early = JournalReader(folder.path)
+    let first = try early.read(after: 0, limit: 1)
+    #expect(first.entries.count == 1)
+    for first in stride(from: 2, to: 5_000, by: 50) { try writer.append(lines(first...first + 49)) }
+    let size = try Folder.names(in: folder.path).reduce(0) { try $0 + File.bytes(of: "\(folder.path)/\($1)").count }
+    #expect(size < 100 << 10)
+    var reader = JournalReader(folder.path)
+    let batch = try reader.read(after: 1, limit: 10_000)
+    #expect(batch.lost == batch.entries[0].number - 2 && batch.lost > 1_000)
+    #expect(batch.entries.last?.number == writer.last)
+    #expect(zip(batch.entries, batch.entries.dropFirst()).allSatisfy { $1.number == $0.number + 1 })
+    // One that was in the middle of what is gone now reads its segment to the end, and goes on after the gap.
+    let rest = try early.read(after: 1, limit: 10_000)
+    #expect(rest.entries.last?.number == writer.last)
+    // The state and the positions outlive the entries that said so.
+    writer.close()
+    writer = try JournalWriter(folder.path, bytes: 64 << 10, origin: 88)
+    #expect(writer.memory == state && writer.origin == 77)
+    #expect(writer.positions[.stdout] == writer.last * 10)
+}
+
+extension JournalReader {
+    fileprivate mutating func read(after number: Int64, limit: Int) throws -> Batch {
+        let batch = entries(after: number, limit: limit)
+        return try #require(batch)
+    }
+}

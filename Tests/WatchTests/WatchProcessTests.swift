@@ -1,0 +1,216 @@
+import Files
+import Glibc
+import HubModel
+import TestSupport
+import Testing
+
+@testable import Watch
+
+/// A keeper with its watches, as processes.
+private final class Kept {
+    let folder = TemporaryFolder()
+    private let keeper: Int32
+
+    init() throws {
+        let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        defer { close(null) }
+        keeper = try ProgramProcess.spawn(
+            builtProgram("sensorhub-watch"), arguments: ["--keep", folder.path], streams: (null, null, null))
+        for _ in 0..<1_000 where !Keeper.isAtWork(in: folder.path) { usleep(5_000) }
+    }
+
+    deinit {
+        for name in (try? Folder.names(in: folder.path)) ?? [] {
+            _ = WatchCommand.stop(reason: "the test is over").send(to: WatchFolder("\(folder.path)/\(name)"))
+        }
+        _ = Keeper.ask(.leave, in: folder.path)
+        waitpid(keeper, nil, 0)
+    }
+
+    func folder(_ name: String) -> WatchFolder { WatchFolder("\(folder.path)/\(name)") }
+
+    @discardableResult
+    func watch(
+        _ name: String, _ script: String, _ restart: RestartPolicy = .unexpected, input: ProgramInput = .none,
+        start: Int64 = 1
+    ) throws -> WatchFolder {
+        let folder = folder(name)
+        try Folder.make(folder.root)
+        var specification = ProgramSpecification(
+            executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"], restart: restart,
+            stopWait: .seconds(5))
+        specification.input = input
+        try folder.write(WatchFolder.Order(specification, generation: 0, start: start))
+        #expect(Keeper.ask(.watch(folder), in: self.folder.path))
+        return folder
+    }
+}
+
+extension WatchFolder {
+    fileprivate var entries: [JournalEntry] {
+        var reader = JournalReader(journal)
+        var entries: [JournalEntry] = []
+        while let batch = reader.entries(after: entries.last?.number ?? 0, limit: 10_000), !batch.entries.isEmpty {
+            entries += batch.entries
+        }
+        return entries
+    }
+
+    fileprivate var statuses: [ProgramStatus] {
+        entries.compactMap { if case .state(let memory) = $0.content { memory.status } else { nil } }
+    }
+    fileprivate var states: [ProgramState] { statuses.map(\.state) }
+    fileprivate var lines: [String] {
+        entries.compactMap { if case .line(let line, _) = $0.content { line.text } else { nil } }
+    }
+
+    /// The process of the watch.
+    fileprivate var watchProcess: Int32? {
+        for name in (try? Folder.names(in: "/proc")) ?? [] {
+            guard let pid = Int32(name), let bytes = try? File.bytes(of: "/proc/\(pid)/cmdline"),
+                bytes.split(separator: 0).last.map({ String(decoding: $0, as: UTF8.self) }) == root,
+                ProcessStat(pid: pid)?.isZombie == false
+            else { continue }
+            return pid
+        }
+        return nil
+    }
+
+    fileprivate func wait(
+        _ what: String, seconds: Int = 60, at location: SourceLocation = #_sourceLocation,
+        _ condition: (WatchFolder) -> Bool
+    ) async throws {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while !condition(self) {
+            try #require(
+                ContinuousClock.now < deadline, "\(what) never came: \(statuses) \(lines.suffix(10))",
+                sourceLocation: location)
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+}
+
+@Test func aWatchedProgramFromStartToEnd() async throws {
+    let kept = try Kept()
+    let folder = try kept.watch("a", "echo one; echo two >&2; sleep 1.2; printf three; exit 3", .never)
+    try await folder.wait("the end") { $0.states.last == .exited }
+    #expect(folder.states == [.starting, .running, .exited])
+    #expect(folder.statuses.last?.exitCode == 3 && folder.statuses.last?.pid == nil)
+    #expect(folder.statuses[0].pid == folder.statuses[1].pid && folder.statuses[0].pid != nil)
+    #expect(Set(folder.lines.prefix(2)) == ["one", "two"] && folder.lines.last == "three")
+    #expect(folder.entries.map(\.number) == Array(1...Int64(folder.entries.count)))
+    try await folder.wait("the end of the watch") { !$0.isWatched }
+    // Idle programs have no watch; a new start gets one, and the runs go on.
+    try kept.watch("a", "exit 0", .never, start: 2)
+    try await folder.wait("the second run") { $0.statuses.last?.run == 2 && $0.states.last == .exited }
+    // The same start is not wanted twice.
+    try await folder.wait("the end of the watch") { !$0.isWatched }
+    try kept.watch("a", "exit 0", .never, start: 2)
+    try await Task.sleep(for: .milliseconds(300))
+    #expect(folder.statuses.last?.run == 2)
+}
+
+@Test func killedWatchesLoseNothingAndStartNothingTwice() async throws {
+    let kept = try Kept()
+    let folder = try kept.watch(
+        "a", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $$ $i; [ $((i % 20)) -eq 0 ] && sleep 0.01; done; exit 7",
+        .never)
+    var kills = 0
+    while folder.states.last != .exited {
+        try await Task.sleep(for: .milliseconds(Int.random(in: 20...200)))
+        if let watch = folder.watchProcess, kill(watch, SIGKILL) == 0 { kills += 1 }
+        try #require(kills < 500)
+    }
+    #expect(kills > 0)
+    #expect(folder.statuses.last?.exitCode == 7)
+    let pid = try #require(folder.statuses.first?.pid)
+    let numbers = folder.lines.map { $0.hasPrefix("\(pid) ") ? Int($0.split(separator: " ")[1]) ?? -1 : -2 }
+    // Where they are not as they should be, that is said briefly.
+    let breaks = zip(numbers, numbers.dropFirst()).filter { $1 != $0 + 1 }
+    #expect(breaks.isEmpty && numbers.first == 1 && numbers.last == 3_000, "\(breaks) of \(numbers.count) lines")
+    #expect(Set(folder.statuses.map(\.run)) == [1])
+}
+
+@Test func theEndOfAProgramWithoutItsWatchIsKnown() async throws {
+    let kept = try Kept()
+    let folder = try kept.watch("a", "echo $$; exec sleep 1000")
+    try await folder.wait("running") { $0.states.last == .running }
+    let pid = try #require(folder.liveProcess)
+    // Both at once: the keeper waits for the program.
+    kill(try #require(folder.watchProcess), SIGKILL)
+    kill(pid, SIGUSR1)
+    try await folder.wait("the next run") { $0.statuses.last?.run == 2 && $0.states.last == .running }
+    #expect(folder.statuses.first { $0.state == .exited }?.signal == SIGUSR1)
+    #expect(folder.liveProcess != pid)
+}
+
+@Test func aKilledKeeperIsNoLoss() async throws {
+    var kept: Kept? = try Kept()
+    let path = kept!.folder.path
+    let folder = try kept!.watch("a", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
+    try await folder.wait("running") { $0.states.last == .running }
+    let pid = try #require(folder.liveProcess)
+    for name in try Folder.names(in: "/proc") {
+        guard let keeper = Int32(name), let bytes = try? File.bytes(of: "/proc/\(keeper)/cmdline"),
+            bytes.split(separator: 0).map({ String(decoding: $0, as: UTF8.self) }).suffix(2) == ["--keep", path]
+        else { continue }
+        kill(keeper, SIGKILL)
+    }
+    try await folder.wait("the end of the keeper") { _ in !Keeper.isAtWork(in: path) }
+    #expect(folder.isWatched && folder.liveProcess == pid)
+    // It is asked for all the same.
+    #expect(WatchCommand.stop(reason: "test").send(to: folder))
+    try await folder.wait("stopped") { $0.states.last == .stopped }
+    #expect(folder.statuses.last?.exitCode == 5)
+    #expect(folder.statuses.last?.reason == "asked to stop: test")
+    kept = nil
+}
+
+@Test func inputAndSignalsReachTheRunTheyAreFor() async throws {
+    let kept = try Kept()
+    let folder = try kept.watch(
+        "a", "trap 'echo hup' HUP; while ! read x; do sleep 0.05; done; echo got $x; cat; echo end; exit 4", .never,
+        input: .closable)
+    try await folder.wait("running") { $0.states.last == .running }
+    #expect(WatchCommand.signal(SIGHUP, run: 2).send(to: folder))
+    #expect(WatchCommand.input(Array("wrong run\n".utf8), isEnd: true, run: 2).send(to: folder))
+    #expect(WatchCommand.signal(SIGHUP, run: 1).send(to: folder))
+    try await folder.wait("the signal") { $0.lines.contains("hup") }
+    #expect(WatchCommand.input(Array("hello\n".utf8), isEnd: false, run: 1).send(to: folder))
+    try await folder.wait("the input") { $0.lines.contains("got hello") }
+    let block = [UInt8](repeating: 0x78, count: 2_000) + [0x0A]
+    for _ in 0..<100 {
+        while !WatchCommand.input(block, isEnd: false, run: 1).send(to: folder) {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+    #expect(WatchCommand.input([], isEnd: true, run: 1).send(to: folder))
+    try await folder.wait("the end") { $0.states.last == .exited }
+    #expect(folder.statuses.last?.exitCode == 4)
+    #expect(folder.lines.filter { $0.utf8.count == 2_000 }.count == 100 && folder.lines.last == "end")
+    #expect(!folder.lines.contains("wrong run") && folder.lines.filter { $0 == "hup" }.count == 1)
+}
+
+@Test func whoeverHasLeftTheGroupKeepsNobodyWaiting() async throws {
+    let kept = try Kept()
+    let folder = try kept.watch("a", "setsid sleep 1000 & echo $!; sleep 1000 & exit 0", .never)
+    try await folder.wait("the end", seconds: 20) { $0.states.last == .exited }
+    let stranger = try #require(folder.lines.first.flatMap { Int32($0) })
+    #expect(kill(stranger, SIGKILL) == 0)
+}
+
+@Test(arguments: [
+    ("/nowhere/x", "the program '/nowhere/x' does not exist"),
+    ("no-such-program", "the program 'no-such-program' is not in PATH"),
+    ("/etc/passwd", "the program '/etc/passwd' may not be executed"),
+])
+func aProgramThatCannotBeExecutedSaysWhy(path: String, reason: String) async throws {
+    let kept = try Kept()
+    let folder = kept.folder("a")
+    try Folder.make(folder.root)
+    try folder.write(
+        WatchFolder.Order(ProgramSpecification(executable: path, restart: .never), generation: 0, start: 1))
+    #expect(Keeper.ask(.watch(folder), in: kept.folder.path))
+    try await folder.wait("fatal") { $0.states.last == .fatal }
+    #expect(folder.statuses.last?.reason == reason)
+}
