@@ -19,7 +19,7 @@ venv    := $(BUILD)/venv
 
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap build install run test unit-tests python-tests integration-tests hardware-test hardware-bench \
-	chaos chaos-short fuzz footprint bench recovery tour format lint clean
+	chaos chaos-short fuzz footprint bench recovery supervision tour format lint clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ bench: build $(venv)/ready ## measure rates and delays against the broker's, a s
 
 recovery: build $(venv)/ready ## measure how long readings pause when hub, broker or database are killed or restarted
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(venv)/bin/python Benchmarks/recovery.py
+
+supervision: build $(venv)/ready ## measure starts, restarts, memory and cpu of supervising against Debian's supervisor
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/release $(venv)/bin/python Benchmarks/supervision.py
 
 tour: build ## run the README's tour and write docs/tour.md
 	scripts/tour $(BUILD)/release >$(BUILD)/tour.md

@@ -6,16 +6,21 @@ import Watch
 struct StatisticsSource: Sendable {
     private let sampler = UsageSampler()
     private let journals: Journals
+    private let folders: AgentFolders
     private let folder: String
 
     init(_ site: ProgramSite) {
         journals = site.journals
+        folders = site.folders
         folder = site.configuration.dataDirectory
     }
 
     /// - Returns: the sample, and what taking it has cost of one core.
     func sample() async -> (sample: StatisticsSample, cost: Duration) {
-        let running = journals.snapshot.filter { $0.state.isAlive && $0.pid != nil }
+        // By what is on record now: the number may be somebody else's by now.
+        let running = journals.snapshot.filter { report in
+            report.state.isAlive && report.pid != nil && folders.watch(of: report.program).liveProcess == report.pid
+        }
         let leaders = Dictionary(
             running.map { ("\($0.program)", $0.pid!) }, uniquingKeysWith: { first, _ in first })
         let time = microsecondsNow()

@@ -7,6 +7,9 @@ import Watch
 struct Watches: Sendable {
     private let executable: String
     private let folders: AgentFolders
+    /// How long it is tried to end what has no watch, and may have no process.
+    private static let stopLimit = Duration.seconds(20)
+
     init(_ configuration: AgentConfiguration, _ folders: AgentFolders) {
         executable = configuration.watchExecutable
         self.folders = folders
@@ -53,16 +56,21 @@ struct Watches: Sendable {
 
     /// True where the next watch will start the program, or tell how it ended.
     private func isPending(_ folder: WatchFolder) -> Bool {
-        guard let memory = JournalReader(folder.journal).end()?.memory else { return false }
-        return memory.isWaiting || memory.status.pid != nil
+        let memory = JournalReader(folder.journal).end()?.memory
+        // Of a watch that has just been asked for nothing is to be seen yet but its order.
+        if let order = try? folder.readOrder(), order.start > memory?.start ?? 0 { return true }
+        return memory.map { $0.isWaiting || $0.status.pid != nil } ?? false
     }
 
     /// Ends a program, and returns when it is gone.
     func stop(_ program: ProgramID, reason: String) async {
         let folder = folders.watch(of: program)
         var lastRequest: ContinuousClock.Instant?
+        let deadline = ContinuousClock.now + Self.stopLimit
         while isAtWork(folder) || isPending(folder) {
             let now = ContinuousClock.now
+            // No watch can be had, or it does not live.
+            guard now < deadline || isAtWork(folder) else { return }
             // A watch that is killed with the request unread leaves it to the next one.
             if lastRequest.map({ now - $0 > .seconds(1) }) ?? true {
                 if WatchCommand.stop(reason: reason).send(to: folder) {

@@ -31,7 +31,7 @@ public final class UsageSampler: Sendable {
 
     public init() {}
 
-    /// - Parameter leaders: the programs' first processes, children of this one, by name.
+    /// - Parameter leaders: the programs' first processes, each the leader of its session, by name.
     public func sample(leaders: [String: Int32]) -> Sample {
         state.withLock { state in
             let began = Self.threadTime()
@@ -44,8 +44,7 @@ public final class UsageSampler: Sendable {
             var detailed = 0
             var usages: [String: ProgramUsage] = [:]
             for (name, pid) in leaders {
-                // The number may be somebody else's by now.
-                guard let leader = families.stat(of: pid), leader.parent == getpid() else { continue }
+                guard let leader = families.stat(of: pid), leader.session == pid else { continue }
                 let processes = (members[pid] ?? []).map { stat in
                     var sample = ProcessSample(stat: stat)
                     guard !stat.isZombie, detailed < Self.maximumDetailed else { return sample }

@@ -66,12 +66,14 @@ struct DoctorCommand: AsyncParsableCommand {
             let installation = try Installation.find()
             findings.append(
                 Finding(verdict: .good, subject: "version", detail: "\(sensorhubVersion), \(installation.executable)"))
-            findings.append(
-                access(installation.driver, X_OK) == 0
-                    ? Finding(verdict: .good, subject: "driver", detail: installation.driver)
-                    : Finding(
-                        verdict: .bad, subject: "driver", detail: "\(installation.driver) is missing",
-                        advice: "build it: make build"))
+            for (subject, path) in [("driver", installation.driver), ("watch", installation.watch)] {
+                findings.append(
+                    access(path, X_OK) == 0
+                        ? Finding(verdict: .good, subject: subject, detail: path)
+                        : Finding(
+                            verdict: .bad, subject: subject, detail: "\(path) is missing",
+                            advice: "build it: make build"))
+            }
         } catch {
             findings.append(Finding(verdict: .bad, subject: "installation", detail: "\(error)"))
         }

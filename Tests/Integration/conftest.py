@@ -11,7 +11,7 @@ from samples import deploy_sleeper, probe, register
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    for program in (SENSORHUB, BUILD / "sensor-driver"):
+    for program in (SENSORHUB, BUILD / "sensorhub-watch", BUILD / "sensor-driver"):
         if not program.exists():
             pytest.exit(f"{program} is not built: make integration-tests, or set SENSORHUB_TEST_BUILD", returncode=2)
 

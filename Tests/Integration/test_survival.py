@@ -1,0 +1,164 @@
+"""Programs outlive what watches them: watches, agent, hub and broker are killed in every order, again and again."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub import SENSORHUB, wait_until
+from samples import app_zip, deployment, write
+from services import MissingPostgres, ServiceHub, Services
+
+PROGRAMS = 50
+LINES = 10_000
+# The node's id.
+NODE = "mill"
+
+# Each start is on record beside what the agent and the hub say; the last one but the counter ends as it is told.
+PROGRAM = """#!/bin/sh
+echo $$ >> "$SENSORHUB_STATE/starts"
+while [ ! -s "$SENSORHUB_STATE/end" ]; do sleep 0.3; done
+exit "$(cat "$SENSORHUB_STATE/end")"
+"""
+COUNTER = f"""#!/bin/sh
+echo $$ >> "$SENSORHUB_STATE/starts"
+i=0
+while [ $i -lt {LINES} ]; do
+    i=$((i + 1))
+    echo "line $i"
+    [ $((i % 25)) -eq 0 ] && sleep 0.1
+done
+sleep 2
+kill -USR1 $$
+"""
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[Services]:
+    services = Services()
+    try:
+        services.start_postgres()
+        services.start_mosquitto()
+        yield services
+    except MissingPostgres as error:
+        pytest.skip(str(error))
+    finally:
+        services.destroy()
+
+
+class Machine:
+    """A hub, a broker and an agent that are started anew as soon as they were killed, as systemd would do it."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        settings = {"broker": services.broker_settings, "database": services.database, "logs": {"lines": 20_000}}
+        self.settings = services.write_settings("hub", settings)
+        services.start_hub()
+        self._agent = services.enroll("node", NODE, "agent.json")
+        self.start("agent")
+        connection = services.enroll("person", "ann", "connection.json")
+        self.person = ServiceHub(connection.parent, services.database)
+        wait_until(lambda: f"node {NODE}" in self.person.run("doctor").stdout, what="the agent is there")
+
+    @property
+    def programs(self) -> Path:
+        return self.services.folder / "agent" / "programs"
+
+    def start(self, part: str) -> None:
+        if part == "agent":
+            self.services.start(
+                "agent", SENSORHUB, "agent", "--config", self._agent, "--data", self.services.folder / "agent")
+        elif part == "hub":
+            self.services.start("hub", SENSORHUB, "hub", "--config", self.settings)
+        else:
+            self.services.start("mosquitto", "/usr/sbin/mosquitto", "-c", self.services.folder / "broker/mosquitto.conf")
+
+    def kill(self, part: str) -> None:
+        if part != "watch":
+            self.services.stop(part, signal.SIGKILL)
+            self.start(part)
+            return
+        watches = self.watches()
+        # The counter's, and some of the others.
+        for program in {"algorithm-counter-main-1", *random.sample(sorted(watches), min(5, len(watches)))}:
+            try:
+                os.kill(watches[program], signal.SIGKILL)
+            except (KeyError, ProcessLookupError):
+                pass
+
+    def watches(self) -> dict[str, int]:
+        """The processes that watch, by program."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                command = (entry / "cmdline").read_bytes().decode().split("\0")
+            except (OSError, UnicodeDecodeError):
+                continue
+            if len(command) == 3 and command[1].startswith(str(self.programs)):
+                found[Path(command[1]).parent.name] = int(entry.name)
+        return found
+
+
+def test_whatever_is_killed_no_program_is_lost_or_doubled_and_every_line_comes_once(
+    services: Services, tmp_path: Path,
+) -> None:
+    machine = Machine(services)
+    hub = machine.person
+    hub.cli("apps", "install", "sleeper", app_zip(tmp_path, "sleeper", "main.sh", PROGRAM))
+    hub.cli("apps", "install", "counter", app_zip(tmp_path, "counter", "main.sh", COUNTER))
+    sleepers: dict[str, Any] = {"noOfAlgo": PROGRAMS - 1}
+    for number in range(1, PROGRAMS):
+        sleepers[str(number)] = deployment("sleeper")["1"]
+    entries = hub.json("deploy", write(tmp_path / "sleepers.json", sleepers))["entries"]
+    ids = [entry["instance_id"] for entry in entries]
+    assert len(set(ids)) == PROGRAMS - 1
+    hub.wait_until_running(*ids)
+    (entry,) = hub.json("deploy", write(tmp_path / "counter.json", deployment("counter")))["entries"]
+    counter = entry["instance_id"]
+    hub.wait_until_running(counter)
+
+    for order in itertools.permutations(("watch", "agent", "hub", "mosquitto")):
+        for part in order:
+            machine.kill(part)
+            time.sleep(random.uniform(0, 0.4))
+        time.sleep(random.uniform(0, 1))
+
+    # Each ends in a way of its own.
+    expected: dict[str, tuple[str, int]] = {counter: ("signal", signal.SIGUSR1)}
+    for number, id in enumerate(ids):
+        state = machine.programs / f"algorithm-{id}" / "state"
+        (pid,) = (state / "starts").read_text().split()
+        if number % 3 == 2:
+            expected[id] = ("signal", [signal.SIGKILL, signal.SIGSEGV, signal.SIGUSR2][number // 3 % 3])
+            os.kill(int(pid), expected[id][1])
+        else:
+            expected[id] = ("exit_code", number)
+            (state / "end").write_text(str(number))
+
+    def ended() -> dict[str, dict[str, Any]]:
+        rows = hub.sql("SELECT id, exit_code, signal, reason FROM hub.run WHERE run = 1 AND ended_at IS NOT NULL")
+        return {row["id"]: row for row in rows if row["id"] in expected}
+
+    wait_until(lambda: len(ended()) == PROGRAMS, 240, "the end of each first run", retry_on=(Exception,))
+    for id, row in ended().items():
+        what, value = expected[id]
+        assert row[what] == value and row["exit_code" if what == "signal" else "signal"] is None, (id, row)
+
+    def lines() -> list[dict[str, Any]]:
+        return hub.sql("SELECT line, at FROM hub.log_line WHERE id = %s AND run = 1 ORDER BY number", counter)
+
+    wait_until(lambda: len(lines()) >= LINES, 120, "the lines", retry_on=(Exception,))
+    texts = [row["line"] for row in lines()]
+    doubled = [text for text, count in Counter(texts).items() if count > 1]
+    assert not doubled, doubled[:10]
+    assert texts == [f"line {number}" for number in range(1, LINES + 1)]
+    hub.close()
