@@ -350,6 +350,8 @@ CREATE TABLE IF NOT EXISTS hub.algorithm_instance (
 );
 -- What it publishes readings of, position by position: [{"sensor_type", "sensor"}]
 ALTER TABLE hub.algorithm_instance ADD COLUMN IF NOT EXISTS outputs jsonb NOT NULL DEFAULT '[]';
+-- True where it may have nodes run commands.
+ALTER TABLE hub.algorithm_instance ADD COLUMN IF NOT EXISTS commands boolean NOT NULL DEFAULT false;
 CREATE INDEX IF NOT EXISTS algorithm_instance_active ON hub.algorithm_instance (id) WHERE stopped_at IS NULL;
 
 -- Which sensor stands or stood at which position of an instance, from when to when, and why.
@@ -373,7 +375,30 @@ CREATE UNIQUE INDEX IF NOT EXISTS binding_output_once ON hub.binding (sensor_id)
 CREATE UNIQUE INDEX IF NOT EXISTS binding_sensor_once ON hub.binding (instance_id, sensor_id) WHERE until IS NULL;
 CREATE INDEX IF NOT EXISTS binding_by_sensor ON hub.binding (sensor_id) WHERE until IS NULL;
 
--- The present state of every driver and algorithm, as its node reports it.
+-- What somebody has a node run, once.
+CREATE TABLE IF NOT EXISTS hub.command (
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    -- Set when it was asked to end.
+    stopped_at  timestamptz,
+    ended_at    timestamptz,
+    exit_code   integer,
+    signal      integer,
+    -- Whether its input is what is sent to it.
+    has_input   boolean NOT NULL,
+    id          text NOT NULL,
+    node        text NOT NULL,
+    -- The algorithm instance that asked for it; NULL for a person.
+    instance    text,
+    -- How it has ended; NULL before.
+    state       text,
+    reason      text NOT NULL DEFAULT '',
+    arguments   jsonb NOT NULL,
+    environment jsonb NOT NULL,
+    CONSTRAINT command_pk PRIMARY KEY (id)
+);
+CREATE SEQUENCE IF NOT EXISTS hub.command_number;
+
+-- The present state of every driver, algorithm and command, as its node reports it.
 CREATE TABLE IF NOT EXISTS hub.program (
     since  timestamptz NOT NULL,
     run    bigint NOT NULL,
@@ -383,9 +408,10 @@ CREATE TABLE IF NOT EXISTS hub.program (
     node   text NOT NULL,
     state  text NOT NULL,
     reason text NOT NULL,
-    CONSTRAINT program_pk PRIMARY KEY (kind, id),
-    CONSTRAINT program_kind_known CHECK (kind IN ('driver', 'algorithm'))
+    CONSTRAINT program_pk PRIMARY KEY (kind, id)
 );
+ALTER TABLE hub.program DROP CONSTRAINT IF EXISTS program_kind_known;
+ALTER TABLE hub.program ADD CONSTRAINT program_kind_known CHECK (kind IN ('driver', 'algorithm', 'command'));
 -- The record of the node's journal that it is from; NULL where it is from none.
 ALTER TABLE hub.program ADD COLUMN IF NOT EXISTS origin bigint;
 ALTER TABLE hub.program ADD COLUMN IF NOT EXISTS number bigint;
@@ -440,6 +466,18 @@ CREATE TABLE IF NOT EXISTS hub.log_line (
 -- Which run wrote it, and where; NULL for lines from before that was known.
 ALTER TABLE hub.log_line ADD COLUMN IF NOT EXISTS run bigint;
 ALTER TABLE hub.log_line ADD COLUMN IF NOT EXISTS node text;
+
+-- Removes all that is known of commands that are over, but for the last `kept` of them.
+CREATE OR REPLACE FUNCTION hub.forget_commands(kept integer) RETURNS void LANGUAGE sql AS $$
+    WITH gone AS (
+        DELETE FROM hub.command WHERE id IN (
+            SELECT id FROM hub.command WHERE ended_at IS NOT NULL OR stopped_at IS NOT NULL
+            ORDER BY coalesce(ended_at, stopped_at) DESC OFFSET kept)
+        RETURNING id),
+    runs AS (DELETE FROM hub.run WHERE kind = 'command' AND id IN (SELECT id FROM gone)),
+    journals AS (DELETE FROM hub.journal WHERE kind = 'command' AND id IN (SELECT id FROM gone))
+    DELETE FROM hub.log_line WHERE kind = 'command' AND id IN (SELECT id FROM gone)
+$$;
 
 -- What each program took, sample by sample; hub.keep_statistics removes what is old.
 CREATE TABLE IF NOT EXISTS hub.program_statistics (
@@ -604,7 +642,12 @@ UNION ALL
 SELECT 'algorithm', i.id, i.app_id, i.algorithm, i.node, p.state, p.pid, p.since, p.run, p.reason
 FROM hub.algorithm_instance i
 LEFT JOIN hub.program p ON p.kind = 'algorithm' AND p.id = i.id
-WHERE i.stopped_at IS NULL;
+WHERE i.stopped_at IS NULL
+UNION ALL
+SELECT 'command', c.id, NULL, c.arguments ->> 0, c.node, p.state, p.pid, p.since, p.run, p.reason
+FROM hub.command c
+LEFT JOIN hub.program p ON p.kind = 'command' AND p.id = c.id
+WHERE c.ended_at IS NULL AND c.stopped_at IS NULL;
 
 -- What ran when.
 CREATE OR REPLACE VIEW report.run AS

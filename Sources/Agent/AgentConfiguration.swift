@@ -23,12 +23,14 @@ public struct AgentConfiguration: Sendable {
     public var version: String
     /// How often it is told what the machine and its programs take; zero for never.
     public var statisticsInterval: Duration
+    /// Whether it runs commands that somebody else asks for: any program, as the agent's own user.
+    public var takesCommands: Bool
 
     public init(
         node: Identifier, hub: Identifier, broker: BrokerAddress, password: String, dataDirectory: String,
         driverExecutable: String, watchExecutable: String, pythonLibrary: String, python: String = "python3",
         version: String = "",
-        statisticsInterval: Duration = .seconds(5)
+        statisticsInterval: Duration = .seconds(5), takesCommands: Bool = false
     ) {
         self.node = node
         self.hub = hub
@@ -41,6 +43,7 @@ public struct AgentConfiguration: Sendable {
         self.python = python
         self.version = version
         self.statisticsInterval = statisticsInterval
+        self.takesCommands = takesCommands
     }
 }
 

@@ -277,8 +277,8 @@ actor AgentCore {
             case .driver:
                 try? Folder.remove("\(folder)/config.json")
                 journals.forget(program, removing: [site.folders.watch(of: program).root])
-            // No other instance will ever have its id.
-            case .algorithm: journals.forget(program, removing: [folder])
+            // No other one will ever have its id.
+            case .algorithm, .command: journals.forget(program, removing: [folder])
             }
         }
     }

@@ -42,7 +42,7 @@ struct AgentFolders: Sendable {
 
     /// The programs that have left something which goes with them: a journal, or an algorithm's folder.
     var placedPrograms: [ProgramID] {
-        known.filter { $0.kind == .algorithm || File.exists(watch(of: $0).root) }
+        known.filter { $0.kind != .driver || File.exists(watch(of: $0).root) }
     }
 
     var programsWithJournals: [ProgramID] { known.filter { File.exists(watch(of: $0).journal) } }

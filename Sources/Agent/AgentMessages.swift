@@ -8,13 +8,15 @@ struct AgentMessages: Sendable {
     let topics: Topics
     let node: Identifier
     let version: String
+    /// Told with the birth.
+    let takesCommands: Bool
 
     func status(isOnline: Bool) -> OutgoingMessage {
         message(
             topics.node(node.text, .status),
             [
                 "status": .string(isOnline ? "online" : "offline"), "version": .string(version),
-                "t": .int(microsecondsNow()),
+                "commands": .bool(takesCommands), "t": .int(microsecondsNow()),
             ], isRetained: true)
     }
 
@@ -52,7 +54,7 @@ struct AgentMessages: Sendable {
         var lines: [JSON] = []
         func sendLines() {
             guard !lines.isEmpty else { return }
-            messages.append(message(topic(of: program, sensor: .log, algorithm: .log), .array(lines)))
+            messages.append(message(topic(of: program, sensor: .log, algorithm: .log, command: .log), .array(lines)))
             lines = []
         }
         for entry in entries {
@@ -67,7 +69,7 @@ struct AgentMessages: Sendable {
                 sendLines()
                 messages.append(
                     message(
-                        topic(of: program, sensor: .events, algorithm: .events),
+                        topic(of: program, sensor: .events, algorithm: .events, command: .events),
                         ProgramReport(program: program, memory.status).json))
             }
         }
@@ -80,11 +82,12 @@ struct AgentMessages: Sendable {
     }
 
     private func topic(
-        of program: ProgramID, sensor: Topics.SensorLeaf, algorithm: Topics.AlgorithmLeaf
+        of program: ProgramID, sensor: Topics.SensorLeaf, algorithm: Topics.AlgorithmLeaf, command: Topics.CommandLeaf
     ) -> String {
         switch program.kind {
         case .driver: topics.sensor(program.id.text, sensor)
         case .algorithm: topics.algorithm(program.id.text, algorithm)
+        case .command: topics.command(program.id.text, command)
         }
     }
 

@@ -46,7 +46,8 @@ public final class AgentService: Sendable {
         }
 
         let messages = AgentMessages(
-            topics: Topics(hub: configuration.hub), node: configuration.node, version: configuration.version)
+            topics: Topics(hub: configuration.hub), node: configuration.node, version: configuration.version,
+            takesCommands: configuration.takesCommands)
         let link = Link(configuration, messages: messages)
         let journals = try Journals(folders) { link.wake() }
         defer { journals.stop() }

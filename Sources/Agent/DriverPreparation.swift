@@ -56,18 +56,20 @@ enum DriverExecutable {
 }
 
 extension ProgramSite {
-    /// What every program is told.
+    /// What every program is told; those with a user at the broker also how to reach it.
     func environment(of program: ProgramID, password: String) -> [String: String] {
         let ours = ourEnvironment { $0 == "PATH" || $0 == "TZ" }
         var variables = [
-            "SENSORHUB_HUB": configuration.hub.text,
-            "SENSORHUB_BROKER": configuration.broker.description,
-            "SENSORHUB_USER": program.user.description,
-            "SENSORHUB_PASSWORD": password,
             "PATH": ours["PATH"] ?? defaultPath,
             "HOME": folders.state(of: program),
             "LANG": "C.UTF-8",
         ]
+        if let user = program.user {
+            variables["SENSORHUB_HUB"] = configuration.hub.text
+            variables["SENSORHUB_BROKER"] = configuration.broker.description
+            variables["SENSORHUB_USER"] = user.description
+            variables["SENSORHUB_PASSWORD"] = password
+        }
         if let zone = ours["TZ"] { variables["TZ"] = zone }
         return variables
     }

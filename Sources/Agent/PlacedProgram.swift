@@ -66,7 +66,7 @@ actor PlacedProgram {
 
     private func live() async {
         do {
-            held = try site.secrets.credential(of: program)
+            if program.user != nil { held = try site.secrets.credential(of: program) }
         } catch {
             return report(.fatal, "its password cannot be kept in \(site.secrets.folder): \(error)")
         }
@@ -93,7 +93,8 @@ actor PlacedProgram {
 
     // MARK: Password
 
-    private var isAgreed: Bool { held?.fits(plannedCredential) ?? false }
+    /// True where the broker knows its password, or need not know any.
+    private var isAgreed: Bool { program.user == nil || held?.fits(plannedCredential) ?? false }
 
     /// Tells the hub our hash, at most once a second, until its plan has it.
     private func agree() async {
@@ -123,6 +124,8 @@ actor PlacedProgram {
                 .specification(
                     app: app, sha256: sha256, script: script, language: language, requirements: requirements,
                     password: password)
+        case .command(let command):
+            return try CommandPreparation(program: program, site: site).specification(command)
         }
     }
 

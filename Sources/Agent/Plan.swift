@@ -60,6 +60,7 @@ struct Plan {
             guard instance.type == type.name else {
                 throw reader.error("instance: its type is '\(instance.type)', not '\(type.name)'")
             }
+        case .command: break
         case .algorithm(_, let sha256, _, _, _):
             guard sha256.utf8.count == 64, sha256.utf8.allSatisfy(isHexadecimal) else {
                 throw reader.error("sha256: is no SHA-256 in hexadecimal")

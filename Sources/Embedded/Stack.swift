@@ -162,6 +162,8 @@ public actor Stack {
                 "agent": [
                     "data": .string(data.agent), "driver": .string(installation.driver),
                     "python": .string(installation.python),
+                    // Who may ask for some is the same person.
+                    "commands": true,
                 ],
             ] as JSON).text(indented: true) + "\n", mode: 0o600)
 

@@ -17,8 +17,12 @@ final class HubCore {
     var registry: Registry
     /// Algorithm instances that are to run.
     var instances: [Identifier: AlgorithmInstance]
+    /// Commands that are on their nodes' plans.
+    var commands: [Identifier: NodeCommand]
     /// Nodes whose agent is connected.
     var onlineNodes: Set<Identifier> = []
+    /// Those of them that take commands.
+    var commandNodes: Set<Identifier> = []
 
     /// The latest sample of each node.
     var statistics: [Identifier: StatisticsSample] = [:]
@@ -56,6 +60,7 @@ final class HubCore {
         startedAt = microsecondsSince1970()
         registry = try Registry(from: database)
         instances = try AlgorithmInstance.active(in: database)
+        commands = try NodeCommand.active(in: database)
         incidents = try IncidentBook(from: database)
         crashLoops = CrashLoops(open: incidents.subjects(of: Self.crashLoop).compactMap { ProgramID(title: $0) })
         for row in try database.query("SELECT DISTINCT kind, id FROM hub.journal") {
@@ -135,9 +140,15 @@ final class HubCore {
             case ("sensors", 3) where parts[2] == "log":
                 guard let sensor = Identifier(parts[1]) else { return }
                 try storeLog(message, of: ProgramID(.driver, sensor))
+            case ("algorithms", 5) where parts[2] == "rpc":
+                guard let instance = Identifier(parts[1]) else { return }
+                answer(message, service: String(parts[3]), method: String(parts[4]), of: instance)
             case ("algorithms", 3) where parts[2] == "log":
                 guard let instance = Identifier(parts[1]) else { return }
                 try storeLog(message, of: ProgramID(.algorithm, instance))
+            case ("commands", 3) where parts[2] == "log":
+                guard let command = Identifier(parts[1]) else { return }
+                try storeLog(message, of: ProgramID(.command, command))
             default: break
             }
         } catch {
@@ -145,28 +156,35 @@ final class HubCore {
         }
     }
 
-    private func answer(_ message: Message, service: String, method: String) {
+    /// - Parameter instance: the algorithm instance whose request it is; nil for a person's.
+    private func answer(_ message: Message, service: String, method: String, of instance: Identifier? = nil) {
         let outgoing: OutgoingMessage?
         do {
             let request = try Request(message, service: service, method: method)
-            outgoing = request.message(with: reply(to: request), topics: topics)
+            outgoing = request.message(with: reply(to: request, of: instance), topics: topics)
         } catch {
             outgoing = Request.reply(
                 Reply(Refusal(error)), to: message.responseTopic, correlation: message.correlation, topics: topics)
         }
-        if let outgoing { publish(outgoing) }
+        guard let outgoing else { return }
+        // An algorithm is answered itself and nobody else.
+        if let instance, !outgoing.topic.hasPrefix("\(topics.client(.algorithm(instance)))/") { return }
+        publish(outgoing)
     }
 
-    private func reply(to request: Request) -> Reply {
+    private func reply(to request: Request, of instance: Identifier?) -> Reply {
+        func route() throws -> Reply {
+            try instance.map { try self.route(request, of: $0) } ?? self.route(request)
+        }
         let waiting = outbox.count
         do {
             do {
-                return try route(request)
+                return try route()
             } catch let error as PostgresError where error.isUnavailable {
                 // A database that restarts is back in a moment; nobody need be told.
                 outbox.removeSubrange(waiting...)
                 try reconnect(within: .seconds(6))
-                return try route(request)
+                return try route()
             }
         } catch {
             // Nothing was done, so nothing is to be told.
@@ -193,6 +211,7 @@ final class HubCore {
         guard try Self.lead(configuration.hub, in: database) else { throw LeadershipLost() }
         registry = try Registry(from: database)
         instances = try AlgorithmInstance.active(in: database)
+        commands = try NodeCommand.active(in: database)
         publishCatalog()
     }
 

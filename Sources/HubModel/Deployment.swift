@@ -153,6 +153,8 @@ public struct DeploymentEntry: Sendable, Hashable {
     public let outputs: [Identifier]
     public let language: Language
     public let requirements: [String]
+    /// True where it may have nodes run commands.
+    public let mayRunCommands: Bool
 
     /// Splits `deployConfig.json` into its entries, in order.
     ///
@@ -176,7 +178,10 @@ public struct DeploymentEntry: Sendable, Hashable {
     /// Reads one entry.
     public init(_ reader: DocumentReader) throws(ValidationError) {
         try reader.allowOnly(
-            ["application_id", "algorithm_name", "sensor_info", "output_info", "scheduling_info", "environment"])
+            [
+                "application_id", "algorithm_name", "sensor_info", "output_info", "scheduling_info", "environment",
+                "commands",
+            ])
         application = try reader.required("application_id").identifier()
         algorithm = try reader.required("algorithm_name").identifier()
         if let info = try reader.optional("sensor_info") {
@@ -187,6 +192,7 @@ public struct DeploymentEntry: Sendable, Hashable {
             positions = nil
         }
         outputs = try Self.outputs(try reader.optional("output_info"))
+        mayRunCommands = try reader.optional("commands")?.bool() ?? false
         if let scheduling = try reader.optional("scheduling_info") { try Self.checkScheduling(scheduling) }
         if let environment = try reader.optional("environment") {
             try environment.allowOnly(["lang", "dependencies"])

@@ -14,10 +14,11 @@ public enum ProgramState: String, Sendable, Hashable, CaseIterable {
     public var isAlive: Bool { self == .starting || self == .running || self == .stopping }
 }
 
-/// A program that the hub has started: a sensor's driver or an algorithm instance. Their ids are two name spaces.
+/// A program that the hub has started: a sensor's driver, an algorithm instance, or a command that somebody has a node
+/// run. Their ids are three name spaces.
 public struct ProgramID: Sendable, Hashable, CustomStringConvertible {
     public enum Kind: String, Sendable, Hashable {
-        case driver, algorithm
+        case driver, algorithm, command
     }
 
     public let kind: Kind
@@ -39,10 +40,12 @@ public struct ProgramID: Sendable, Hashable, CustomStringConvertible {
         self.init(kind, id)
     }
 
-    public var user: BrokerUser {
+    /// Its user at the broker; nil for a command, which knows nothing of the hub.
+    public var user: BrokerUser? {
         switch kind {
         case .driver: .sensor(id)
         case .algorithm: .algorithm(id)
+        case .command: nil
         }
     }
 
@@ -133,6 +136,8 @@ public struct PlannedProgram: Sendable, Hashable {
     public enum Work: Sendable, Hashable {
         case driver(name: String, type: SensorType, instance: SensorInstance)
         case algorithm(app: Identifier, sha256: String, script: String, language: Language, requirements: [String])
+        /// Started once, whatever becomes of it.
+        case command(CommandSpecification)
     }
 
     public let program: ProgramID
@@ -171,6 +176,8 @@ public struct PlannedProgram: Sendable, Hashable {
             object["script"] = .string(script)
             object["lang"] = .string(language.rawValue)
             object["requirements"] = .array(requirements.map { .string($0) })
+        case .command(let specification):
+            for member in specification.members { object[member.key] = member.value }
         }
         return .object(object)
     }
@@ -195,6 +202,8 @@ public struct PlannedProgram: Sendable, Hashable {
                 app: try reader.required("app").identifier(), sha256: try sha256.string(),
                 script: try script.string(), language: try Language(try reader.required("lang")),
                 requirements: try Requirement.list(try reader.required("requirements")))
+        case .command:
+            work = .command(try CommandSpecification(reader))
         }
     }
 }

@@ -33,6 +33,21 @@ public struct Topics: Sendable, Hashable {
         case binding, log, events
     }
 
+    // MARK: Commands; `command` is an id or `+`
+
+    public func command(_ command: String, _ leaf: CommandLeaf) -> String {
+        "\(root)/commands/\(command)/\(leaf.rawValue)"
+    }
+
+    public enum CommandLeaf: String, Sendable {
+        case log, events
+    }
+
+    /// What an algorithm instance asks of the hub; `instance`, `service` and `method` are names or `+`.
+    public func request(of instance: String, _ service: String, _ method: String) -> String {
+        "\(root)/algorithms/\(instance)/rpc/\(service)/\(method)"
+    }
+
     public func page(of app: Identifier) -> String { "\(root)/apps/\(app)/page" }
 
     // MARK: Nodes; `node` is an id or `+`

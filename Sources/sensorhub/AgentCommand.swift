@@ -36,7 +36,8 @@ struct AgentCommand: AsyncParsableCommand {
                 watchExecutable: installation.watch,
                 pythonLibrary: settings.optional("agent.python") ?? installation.python,
                 version: sensorhubVersion,
-                statisticsInterval: .seconds(min(try settings.number("agent.statisticsSeconds", default: 5), 86_400))),
+                statisticsInterval: .seconds(min(try settings.number("agent.statisticsSeconds", default: 5), 86_400)),
+                takesCommands: try settings.flag("agent.commands")),
             logger: logger)
         try await runService(TaskService(body: service.run), logger: logger)
     }

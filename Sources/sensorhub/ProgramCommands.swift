@@ -4,7 +4,7 @@ import SimdJSON
 
 struct ProgramsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ps", abstract: "List the drivers and algorithms that run or are to run.",
+        commandName: "ps", abstract: "List the drivers, algorithms and commands that run or are to run.",
         discussion: """
             Columns: \(columns.map(\.name).joined(separator: ", ")). RUNS counts how often it was started. CPU is in percent
             of one core, with that of children; it, memory, files and the like are of the latest sample, taken at SAMPLED.
@@ -14,11 +14,12 @@ struct ProgramsCommand: AsyncParsableCommand {
     @OptionGroup var options: HubOptions
 
     private static let columns = [
-        Column("id"), Column("kind", .words(["driver", "algorithm"])),
+        Column("id"), Column("kind", .words(["driver", "algorithm", "command"])),
         Column(
             "program",
             compute: { program in
-                program["driver"] ?? .string("\(program.plain("app"))/\(program.plain("algorithm"))")
+                if let words = program["command"]?.array { return .string(words.map(\.plain).joined(separator: " ")) }
+                return program["driver"] ?? .string("\(program.plain("app"))/\(program.plain("algorithm"))")
             }),
         Column("app", isUsual: false), Column("algorithm", isUsual: false), Column("driver", isUsual: false),
         Column("node"), Column("state", .words(ProgramState.allCases.map(\.rawValue))), Column("pid", .number),
@@ -59,19 +60,22 @@ enum ProgramColumns {
 
 struct StopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "stop", abstract: "Stop an algorithm instance for good; its rights end at once.")
-    @Argument(help: "The algorithm instance's id.") var id: String
+        commandName: "stop",
+        abstract: "Stop an algorithm instance for good, its rights end at once; or end a command.")
+    @OptionGroup var program: ProgramArguments
     @OptionGroup var options: HubOptions
 
     func run() async throws {
         let client = try await options.connect()
+        let id = program.id
         let reports = ProgramReports(of: id, client)
-        let reply = try await client.reply(to: "programs", "stop", ["id": .string(id)])
+        let reply = try await client.reply(to: "programs", "stop", program.parameters)
         if options.json { return try options.show(reply) { _ in } }
         try options.show(reply) { _ in }
+        let kind = reply["kind"]?.string
         // The agent gives it ten seconds before it kills it.
         let end = await reports.first(within: .seconds(15), waiting: "its end") { report in
-            report.program.kind == .algorithm && !report.state.isAlive
+            report.program.kind.rawValue == kind && !report.state.isAlive
         }
         print(
             end.map { "\(id): stopped\($0.reason.isEmpty ? "" : " (\($0.reason))")" }
@@ -81,8 +85,8 @@ struct StopCommand: AsyncParsableCommand {
 
 struct LogsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "logs", abstract: "Show what a driver or an algorithm printed.")
-    @Argument(help: "The algorithm instance's or the sensor's id.") var id: String
+        commandName: "logs", abstract: "Show what a driver, an algorithm or a command printed.")
+    @Argument(help: "The algorithm instance's, the command's or the sensor's id.") var id: String
     @Option(help: "How many lines, the newest (1 to 10000; 100 unless a time or a run is given).") var last: Int?
     @OptionGroup var times: TimeOptions
     @Option(help: ArgumentHelp("Only those of this run, which ps counts as RUNS.", valueName: "number")) var run: Int64?
@@ -106,7 +110,9 @@ struct LogsCommand: AsyncParsableCommand {
         // Followed first, so that no line is lost in between.
         let messages =
             follow
-            ? client.follow(client.topics.algorithm(id, .log), client.topics.sensor(id, .log)) : nil
+            ? client.follow(
+                client.topics.algorithm(id, .log), client.topics.sensor(id, .log), client.topics.command(id, .log))
+            : nil
         let count = last ?? (times.isGiven || run != nil ? Self.most : 100)
         var parameters: JSONObject = ["id": .string(id), "last": .int(Int64(count))]
         if let since = times.since { parameters["since"] = .int(since.microseconds) }

@@ -5,10 +5,10 @@ import SimdJSON
 
 /// Which program a command is about.
 struct ProgramArguments: ParsableArguments {
-    @Argument(help: "The algorithm instance's or, for its driver, the sensor's id.") var id: String
+    @Argument(help: "The algorithm instance's, the command's or, for its driver, the sensor's id.") var id: String
     @Option(
         help: ArgumentHelp(
-            "Which of the two, where both have that id: driver or algorithm.", valueName: "kind"))
+            "Which of them, where several have that id: driver, algorithm or command.", valueName: "kind"))
     var kind: ProgramID.Kind?
 
     var parameters: JSONObject {
@@ -128,7 +128,8 @@ struct ProgramReports {
 
     init(of id: String, _ client: HubClient) {
         self.id = id
-        messages = client.follow(client.topics.algorithm(id, .events), client.topics.sensor(id, .events))
+        messages = client.follow(
+            client.topics.algorithm(id, .events), client.topics.sensor(id, .events), client.topics.command(id, .events))
     }
 
     /// The first report that is `wanted`; nil where none comes in time. To be called once.

@@ -82,6 +82,15 @@ struct ServiceConfiguration {
         return Int64(number)
     }
 
+    /// False where it is not set.
+    func flag(_ key: String) throws -> Bool {
+        guard let flag = reader.bool(forKey: ConfigKey(key)) else {
+            guard let text = optional(key) else { return false }
+            throw CommandError("'\(key)' is '\(text)', which is neither true nor false")
+        }
+        return flag
+    }
+
     /// The files of the broker's users and rights, where the hub is to keep them.
     func accessFiles() throws -> BrokerAccessFiles? {
         switch (optional("broker.passwordFile"), optional("broker.aclFile")) {

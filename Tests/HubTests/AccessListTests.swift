@@ -60,4 +60,20 @@ import Testing
 
                 """)
     }
+
+    @Test func commandsBelongToTheirNodeAndToWhoeverHasThemRun() {
+        let list = AccessList(
+            hub: id("main"), users: [.algorithm(id("a-1")), .algorithm(id("a-2")), .node(id("pi"))],
+            grants: [
+                .commanding(id("a-1")), .output(ProgramID(.command, id("ls-1")), node: id("pi")),
+                .command(id("ls-1"), of: id("a-1")),
+            ])
+        let commands = list.text.split(separator: "\n").filter { $0.contains("rpc") || $0.contains("commands") }
+        #expect(
+            commands == [
+                "topic write sensorhub/main/algorithms/a-1/rpc/+/+", "topic read sensorhub/main/commands/ls-1/log",
+                "topic read sensorhub/main/commands/ls-1/events", "topic write sensorhub/main/commands/ls-1/log",
+                "topic write sensorhub/main/commands/ls-1/events",
+            ])
+    }
 }

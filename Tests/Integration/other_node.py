@@ -38,6 +38,11 @@ class OtherNode:
             self._peer.close()
             self._peer = None
 
+    def leave(self) -> None:
+        """As an agent that stops: nothing is placed here any more."""
+        self.peer.publish(self._topic("status"), {"status": "offline", "version": "test", "t": now()}, retain=True)
+        self.close()
+
     @property
     def peer(self) -> Peer:
         assert self._peer is not None, "not connected"

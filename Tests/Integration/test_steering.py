@@ -205,7 +205,7 @@ def test_what_cannot_be_steered_is_refused(
     ({"id": "steer-1"}, "'signal' is missing"), ({"id": "steer-1", "signal": 0}, "signal: '0' is no signal"),
     ({"id": "steer-1", "signal": "SIGHOP"}, "did you mean 'HUP'?"), ({"signal": 1}, "'id' is missing"),
     ({"id": "steer-1", "signal": True}, "signal: expected text"),
-    ({"id": "steer-1", "signal": 1, "kind": "app"}, "kind: must be 'driver' or 'algorithm'"),
+    ({"id": "steer-1", "signal": 1, "kind": "app"}, "kind: must be 'driver', 'algorithm' or 'command'"),
 ])
 def test_a_wrong_request_is_refused(own_hub: Hub, running: str, parameters: dict[str, Any], hint: str) -> None:
     reply = own_hub.request("programs", "signal", **parameters)

@@ -41,6 +41,7 @@ extension HubCore {
     func startProgram(_ parameters: DocumentReader) throws -> Reply {
         try parameters.allowOnly(["id", "kind"])
         let commanded = try commandedProgram(parameters)
+        try refuseCommand(commanded.program)
         if let state = commanded.state, state.isAlive {
             throw Refusal(.conflict, "'\(commanded.program.id)' is \(state.rawValue): sensorhub restart starts it anew")
         }
@@ -76,6 +77,7 @@ extension HubCore {
     func enableProgram(_ parameters: DocumentReader, _ isEnabled: Bool) throws -> Reply {
         try parameters.allowOnly(["id", "kind"])
         let commanded = try commandedProgram(parameters)
+        try refuseCommand(commanded.program)
         let isChanged = commanded.wish.isEnabled != isEnabled
         if isChanged {
             try database.transaction {
@@ -114,6 +116,7 @@ extension HubCore {
 
     private func begin(_ commanded: Commanded, _ event: String) throws -> Reply {
         let program = commanded.program
+        try refuseCommand(program)
         guard commanded.wish.isEnabled else {
             throw Refusal(.conflict, "'\(program.id)' is disabled: sensorhub enable \(program.id)")
         }
@@ -130,6 +133,23 @@ extension HubCore {
         return Reply([
             "kind": .string(program.kind.rawValue), "node": .string(node.text), "run": .int(commanded.run),
         ])
+    }
+
+    /// What a request says of the kind of a program.
+    func programKind(_ parameters: DocumentReader) throws(ValidationError) -> ProgramID.Kind? {
+        guard let word = try parameters.optional("kind") else { return nil }
+        guard let kind = ProgramID.Kind(rawValue: try word.string()) else {
+            throw word.error("must be 'driver', 'algorithm' or 'command'")
+        }
+        return kind
+    }
+
+    /// A command runs once, and then is over.
+    private func refuseCommand(_ program: ProgramID) throws(Refusal) {
+        guard program.kind != .command else {
+            throw Refusal(
+                .conflict, "'\(program.id)' is a command, which runs once: sensorhub stop \(program.id) ends it")
+        }
     }
 
     /// The program that a request is about, which must have a process that can be reached.
@@ -155,39 +175,33 @@ extension HubCore {
         return node
     }
 
-    /// The program that `id` names, and `kind` where a driver and an algorithm instance have the same id.
+    /// The program that `id` names, and `kind` where several have the same id.
     private func commandedProgram(_ parameters: DocumentReader) throws -> Commanded {
-        let reader = try parameters.required("id")
-        let text = try reader.string()
-        let word = try parameters.optional("kind")
-        let kind = try word.map { word in
-            guard let kind = ProgramID.Kind(rawValue: try word.string()) else {
-                throw word.error("must be 'driver' or 'algorithm'")
-            }
-            return kind
-        }
+        let text = try parameters.required("id").string()
+        let kind = try programKind(parameters)
         let id = Identifier(text)
-        let instance = kind == .driver ? nil : id.flatMap { instances[$0] }
-        let sensor = kind == .algorithm ? nil : id.flatMap { registry.sensors[$0] }
-        let program: ProgramID
-        switch (instance, sensor?.driver) {
-        case (.some, .some):
-            throw Refusal(
-                .conflict,
-                "'\(text)' is a driver as well as an algorithm instance: say 'driver' or 'algorithm' as the kind")
-        case (let instance?, nil): program = ProgramID(.algorithm, instance.id)
-        case (nil, .some): program = ProgramID(.driver, sensor!.name)
-        case (nil, nil):
-            if sensor != nil {
+        let sensor = id.flatMap { registry.sensors[$0] }
+        var found: [(program: ProgramID, node: Identifier?)] = []
+        if let instance = id.flatMap({ instances[$0] }) {
+            found.append((ProgramID(.algorithm, instance.id), instance.node))
+        }
+        if let sensor, sensor.driver != nil { found.append((ProgramID(.driver, sensor.name), sensor.node)) }
+        if let command = id.flatMap({ commands[$0] }) { found.append((command.program, command.node)) }
+        if let kind { found.removeAll { $0.program.kind != kind } }
+        guard let (program, node) = found.first else {
+            if let sensor, sensor.driver == nil, kind == nil || kind == .driver {
                 throw Refusal(.conflict, "sensor '\(text)' has no driver: it is a device that publishes by itself")
             }
             let drivers = registry.sensors.values.filter { $0.driver != nil }
-            let known = instances.keys.map(\.text) + drivers.map(\.name.text)
+            let known = instances.keys.map(\.text) + drivers.map(\.name.text) + commands.keys.map(\.text)
             throw Refusal(.notFound, "no program '\(text.prefix(80))'\(didYouMean(text, among: known))")
         }
+        guard found.count == 1 else {
+            let kinds = found.map { "'\($0.program.kind.rawValue)'" }.sorted().joined(separator: " or ")
+            throw Refusal(.conflict, "there are several programs '\(text)': say \(kinds) as the kind")
+        }
         var commanded = Commanded(
-            program: program, node: instance?.node ?? sensor?.node,
-            wish: try ProgramWish.all(in: database)[program] ?? ProgramWish())
+            program: program, node: node, wish: try ProgramWish.all(in: database)[program] ?? ProgramWish())
         if let row = try database.query(
             "SELECT state, pid, run, reason FROM hub.program WHERE kind = $1 AND id = $2",
             .text(program.kind.rawValue), .text(program.id.text)

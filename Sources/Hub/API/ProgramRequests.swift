@@ -3,7 +3,7 @@ import Postgres
 import SimdJSON
 
 extension HubCore {
-    /// `programs/list`: every driver and algorithm that is to run.
+    /// `programs/list`: every driver, algorithm and command that is to run.
     func listPrograms(_ parameters: DocumentReader) throws -> Reply {
         try parameters.allowOnly([])
         var states: [ProgramID: Rows.Row] = [:]
@@ -56,6 +56,15 @@ extension HubCore {
                         "driver": .string(driver), "sensors": [.string(sensor.name.text)], "outputs": [],
                     ]))
         }
+        for command in commands.values.sorted(by: { $0.id.text < $1.id.text }) {
+            programs.append(
+                describe(
+                    command.program, node: command.node,
+                    [
+                        "command": .array(command.specification.arguments.map { .string($0) }),
+                        "instance": .text(command.instance), "sensors": [], "outputs": [],
+                    ]))
+        }
         return Reply(["programs": .array(programs)])
     }
 
@@ -71,7 +80,7 @@ extension HubCore {
             """
             SELECT * FROM (
                 SELECT number, (extract(epoch FROM at) * 1000000)::bigint AS t, stream, line, kind, run
-                FROM hub.log_line WHERE kind IN ('driver', 'algorithm') AND id = $1
+                FROM hub.log_line WHERE kind IN ('driver', 'algorithm', 'command') AND id = $1
                     AND at >= to_timestamp($2) AND at < to_timestamp($3)
                     AND ($4::text IS NULL OR kind = $4 AND (run = $5 AND node = $6
                         OR run IS NULL AND at >= $7::timestamptz AND ($8::timestamptz IS NULL OR at < $8)))
@@ -86,7 +95,7 @@ extension HubCore {
         if rows.isEmpty {
             let known = try database.query(
                 """
-                SELECT id FROM hub.algorithm_instance
+                SELECT id FROM hub.algorithm_instance UNION SELECT id FROM hub.command
                 UNION SELECT name FROM hub.sensor WHERE driver IS NOT NULL AND removed_at IS NULL
                 """
             ).map { $0.text("id") }

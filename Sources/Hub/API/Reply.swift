@@ -6,6 +6,7 @@ import SimdJSON
 struct Refusal: Error, CustomStringConvertible {
     enum Status: Int64 {
         case badRequest = 400
+        case forbidden = 403
         case notFound = 404
         case conflict = 409
         case tooLarge = 413

@@ -21,13 +21,15 @@ extension HubCore {
         case ("apps", "delete"): return try deleteApp(parameters)
         case ("deployments", "deploy"): return try deploy(parameters)
         case ("programs", "list"): return try listPrograms(parameters)
-        case ("programs", "stop"): return try stopInstance(parameters)
+        case ("programs", "stop"): return try stopProgram(parameters)
         case ("programs", "start"): return try startProgram(parameters)
         case ("programs", "restart"): return try restartProgram(parameters)
         case ("programs", "signal"): return try signalProgram(parameters)
         case ("programs", "send"): return try sendInput(parameters)
         case ("programs", "enable"): return try enableProgram(parameters, true)
         case ("programs", "disable"): return try enableProgram(parameters, false)
+        case ("commands", "run"): return try runCommand(parameters, for: nil)
+        case ("commands", "show"): return try showCommand(parameters)
         case ("nodes", "list"): return try listNodes(parameters)
         case ("incidents", "list"): return try listIncidents(parameters)
         case ("incidents", "show"): return try showIncident(parameters)
@@ -44,7 +46,7 @@ extension HubCore {
                 "sensors/show", "sensors/remove", "sensors/credentials", "apps/install", "apps/list", "apps/delete",
                 "deployments/deploy", "programs/list", "programs/stop", "programs/start",
                 "programs/restart", "programs/signal", "programs/send", "programs/enable", "programs/disable",
-                "nodes/list",
+                "commands/run", "commands/show", "nodes/list",
                 "incidents/list", "incidents/show", "events/list", "logs/get", "readings/get",
                 "dead_letters/list", "dead_letters/replay", "dead_letters/drop",
             ]

@@ -102,6 +102,7 @@ extension HubCore {
     func keepHouse() throws {
         try makePartitions()
         try keepStatistics()
+        try forgetCommands()
         let removed = try removeExpired()
         if !removed.isEmpty { try record("readings.expired", "", ["partitions": .array(removed)]) }
     }

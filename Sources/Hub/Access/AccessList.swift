@@ -10,6 +10,10 @@ struct AccessList {
         case writing(Identifier, sensor: Identifier, isControlled: Bool)
         /// A node tells what a program on it does and prints.
         case output(ProgramID, node: Identifier)
+        /// An algorithm instance may have commands run.
+        case commanding(Identifier)
+        /// An algorithm instance has had this command run.
+        case command(Identifier, of: Identifier)
     }
 
     let text: String
@@ -67,6 +71,7 @@ struct AccessList {
                 "topic readwrite \(topics.sensor("+", .control))",
                 "topic read \(topics.root)/algorithms/#",
                 "topic read \(topics.root)/apps/#",
+                "topic read \(topics.root)/commands/#",
                 "topic read \(topics.node("+", .status))",
                 "topic read \(topics.node("+", .statistics))",
                 "topic read \(topics.events)",
@@ -105,8 +110,16 @@ struct AccessList {
                 switch program.kind {
                 case .driver: [topics.sensor(program.id.text, .log), topics.sensor(program.id.text, .events)]
                 case .algorithm: [topics.algorithm(program.id.text, .log), topics.algorithm(program.id.text, .events)]
+                case .command: [topics.command(program.id.text, .log), topics.command(program.id.text, .events)]
                 }
             return names.map { (.node(node), "topic write \($0)") }
+        case .commanding(let id):
+            return [(.algorithm(id), "topic write \(topics.request(of: id.text, "+", "+"))")]
+        case .command(let command, let id):
+            return [
+                (.algorithm(id), "topic read \(topics.command(command.text, .log))"),
+                (.algorithm(id), "topic read \(topics.command(command.text, .events))"),
+            ]
         }
     }
 }

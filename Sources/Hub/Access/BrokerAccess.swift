@@ -65,7 +65,7 @@ public enum BrokerAccess {
         var grants: [AccessList.Grant] = []
         let instances = try database.query(
             """
-            SELECT i.id, i.app_id, b.role, s.name AS sensor, jsonb_array_length(t.functions) > 0 AS is_controlled
+            SELECT i.id, i.app_id, i.commands, b.role, s.name AS sensor, jsonb_array_length(t.functions) > 0 AS is_controlled
             FROM hub.algorithm_instance i
             LEFT JOIN hub.binding b ON b.instance_id = i.id AND b.until IS NULL
             LEFT JOIN hub.sensor s ON s.id = b.sensor_id AND s.removed_at IS NULL
@@ -75,6 +75,7 @@ public enum BrokerAccess {
         for row in instances {
             guard let instance = Identifier(row.text("id")), let app = Identifier(row.text("app_id")) else { continue }
             let sensor = row.optional("sensor").flatMap { Identifier($0) }
+            if row.bool("commands") { grants.append(.commanding(instance)) }
             if let sensor, row.optional("role").flatMap({ BindingRole(rawValue: $0) }) == .output {
                 grants.append(.algorithm(instance, app: app, sensor: nil))
                 grants.append(.writing(instance, sensor: sensor, isControlled: row.bool("is_controlled")))
@@ -88,6 +89,7 @@ public enum BrokerAccess {
             SELECT 'algorithm' AS kind, id, node FROM hub.algorithm_instance WHERE stopped_at IS NULL AND node IS NOT NULL
             UNION SELECT 'driver', name, node FROM hub.sensor
             WHERE removed_at IS NULL AND node IS NOT NULL AND driver IS NOT NULL
+            UNION SELECT 'command', id, node FROM hub.command WHERE ended_at IS NULL AND stopped_at IS NULL
             UNION SELECT kind, id, node FROM hub.program
             ORDER BY kind, id, node
             """)
@@ -96,6 +98,18 @@ public enum BrokerAccess {
                 let node = Identifier(row.text("node"))
             else { continue }
             grants.append(.output(ProgramID(kind, id), node: node))
+        }
+        // As long as the node may tell of them.
+        let commands = try database.query(
+            """
+            SELECT c.id, c.instance FROM hub.command c JOIN hub.algorithm_instance i ON i.id = c.instance
+            WHERE i.stopped_at IS NULL AND (c.ended_at IS NULL AND c.stopped_at IS NULL
+                OR EXISTS (SELECT FROM hub.program p WHERE p.kind = 'command' AND p.id = c.id))
+            ORDER BY c.id
+            """)
+        for row in commands {
+            guard let id = Identifier(row.text("id")), let instance = Identifier(row.text("instance")) else { continue }
+            grants.append(.command(id, of: instance))
         }
         return grants
     }

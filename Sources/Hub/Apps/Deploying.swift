@@ -133,7 +133,8 @@ extension HubCore {
             language: entry.entry.language,
             requirements: entry.app.requirements
                 + entry.entry.requirements.filter { !entry.app.requirements.contains($0) },
-            positions: entry.positions, outputs: entry.outputs, node: nil, binding: binding,
+            positions: entry.positions, outputs: entry.outputs, mayRunCommands: entry.entry.mayRunCommands, node: nil,
+            binding: binding,
             boundOutputs: entry.outputs.map(\.sensor), bindingVersion: 1, bindingReason: "deployed")
         try database.transaction {
             try instance.store(sensorIDs: registry.sensors.mapValues(\.id), in: database)
@@ -183,20 +184,29 @@ extension HubCore {
         return Identifier("\(base)-\(used + 1)")!
     }
 
-    /// `programs/stop`: ends an algorithm instance for good. Its rights are gone at once.
-    func stopInstance(_ parameters: DocumentReader) throws -> Reply {
-        try parameters.allowOnly(["id"])
-        let reader = try parameters.required("id")
-        let id = try reader.string()
-        guard let instance = Identifier(id).flatMap({ instances[$0] }) else {
+    /// `programs/stop`: ends an algorithm instance for good, or a command. The instance's rights are gone at once.
+    func stopProgram(_ parameters: DocumentReader) throws -> Reply {
+        try parameters.allowOnly(["id", "kind"])
+        let id = try parameters.required("id").string()
+        let kind = try programKind(parameters)
+        let command = kind ?? .command == .command ? Identifier(id).flatMap { commands[$0] } : nil
+        let instance = kind ?? .algorithm == .algorithm ? Identifier(id).flatMap { instances[$0] } : nil
+        if instance != nil, command != nil {
+            throw Refusal(.conflict, "'\(id)' is an algorithm instance as well as a command: say which as the kind")
+        }
+        if let command {
+            try stopCommands { $0.id == command.id }
+            return Reply(["kind": "command"])
+        }
+        guard let instance else {
             if registry.sensor(named: id)?.driver != nil {
                 throw Refusal(
                     .conflict,
                     "'\(id)' is a driver, which runs as long as its sensor is registered: "
                         + "sensorhub sensors remove \(id), or sensorhub disable \(id)")
             }
-            let hint = didYouMean(id, among: instances.keys.map(\.text))
-            throw Refusal(.notFound, "no algorithm instance '\(id.prefix(80))' runs\(hint)")
+            let hint = didYouMean(id, among: instances.keys.map(\.text) + commands.keys.map(\.text))
+            throw Refusal(.notFound, "no algorithm instance or command '\(id.prefix(80))' runs\(hint)")
         }
         try database.transaction {
             try database.query(
@@ -209,12 +219,13 @@ extension HubCore {
             try record("instance.stopped", instance.id.text)
         }
         instances[instance.id] = nil
+        try stopCommands { $0.instance == instance.id }
         tellOutputStatus(of: instance, isOnline: false, "algorithm instance '\(instance.id)' was stopped")
         publish(
             OutgoingMessage(
                 topic: topics.algorithm(instance.id.text, .binding), payload: [], isRetained: true))
         changeRights()
         changePlan(of: instance.node)
-        return Reply()
+        return Reply(["kind": "algorithm"])
     }
 }

@@ -22,6 +22,8 @@ struct AlgorithmInstance {
     let positions: [PositionQuery]
     /// The sensors that it is to publish readings of.
     let outputs: [OutputPosition]
+    /// True where its deployment lets it have nodes run commands.
+    let mayRunCommands: Bool
     var node: Identifier?
     /// Sensor ids by position.
     var binding: [[Identifier]]
@@ -46,7 +48,7 @@ struct AlgorithmInstance {
         let rows = try database.query(
             """
             SELECT id, app_id, sha256, algorithm, script, language, to_json(requirements) AS requirements, positions,
-                   outputs, node, binding_version, binding_reason
+                   outputs, commands, node, binding_version, binding_reason
             FROM hub.algorithm_instance WHERE stopped_at IS NULL
             """)
         var instances: [Identifier: AlgorithmInstance] = [:]
@@ -72,7 +74,8 @@ struct AlgorithmInstance {
                 id: id, app: app, sha256: row.text("sha256"), algorithm: algorithm, script: row.text("script"),
                 language: language,
                 requirements: (try JSON(parsing: row.text("requirements")).array ?? []).compactMap(\.string),
-                positions: positions, outputs: outputs, node: row.optional("node").flatMap { Identifier($0) },
+                positions: positions, outputs: outputs, mayRunCommands: row.bool("commands"),
+                node: row.optional("node").flatMap { Identifier($0) },
                 binding: binding, boundOutputs: boundOutputs,
                 bindingVersion: row.int("binding_version"), bindingReason: row.text("binding_reason"))
         }
@@ -84,12 +87,13 @@ struct AlgorithmInstance {
         try database.query(
             """
             INSERT INTO hub.algorithm_instance
-                (id, app_id, sha256, algorithm, script, language, requirements, positions, outputs)
-            VALUES ($1, $2, $3, $4, $5, $6, ARRAY(SELECT json_array_elements_text($7)), $8, $9)
+                (id, app_id, sha256, algorithm, script, language, requirements, positions, outputs, commands)
+            VALUES ($1, $2, $3, $4, $5, $6, ARRAY(SELECT json_array_elements_text($7)), $8, $9, $10)
             """,
             .text(id.text), .text(app.text), .text(sha256), .text(algorithm.text), .text(script),
             .text(language.rawValue), .text(JSON.array(requirements.map { .string($0) }).text()),
-            .text(JSON.array(positions.map(\.json)).text()), .text(JSON.array(outputs.map(\.json)).text()))
+            .text(JSON.array(positions.map(\.json)).text()), .text(JSON.array(outputs.map(\.json)).text()),
+            .bool(mayRunCommands))
         try storeBinding(sensorIDs: sensorIDs, in: database)
     }
 

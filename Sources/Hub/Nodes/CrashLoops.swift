@@ -85,6 +85,8 @@ extension HubCore {
     static let crashLoop = "crash-loop"
 
     func watchForCrashLoop(_ report: ProgramReport) {
+        // A command is not started again.
+        guard report.program.kind != .command else { return }
         switch crashLoops.take(report) {
         case .loops(let reason): open(Self.crashLoop, report.program.title, reason: reason)
         case .over: close(Self.crashLoop, report.program.title)
@@ -98,6 +100,7 @@ extension HubCore {
             switch program.kind {
             case .driver: registry.sensors[program.id] != nil
             case .algorithm: instances[program.id] != nil
+            case .command: false
             }
         }
         for program in over { close(Self.crashLoop, program.title) }

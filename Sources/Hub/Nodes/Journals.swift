@@ -20,6 +20,7 @@ extension HubCore {
         journaled.insert(report.program)
         try trimLines(of: report.program, added: taken.lineCount)
         if isPlaced(report.program, on: node) { taken.states.forEach(watchForCrashLoop) }
+        for state in taken.states { try closeCommand(state, from: node) }
         if let present = taken.present { tellOutputStatus(present, from: node) }
         publish(
             OutgoingMessage(
@@ -65,7 +66,10 @@ extension HubCore {
         }
         try store(lines, of: program, from: node)
         taken.lineCount = lines.count
-        for state in taken.states { try storeRun(state, from: node) }
+        for state in taken.states {
+            try storeRun(state, from: node)
+            try storeEnd(of: state, from: node)
+        }
         if let last = taken.states.last, try storeState(last, from: node) { taken.present = last }
         try database.queryPrepared(
             """
@@ -84,6 +88,7 @@ extension HubCore {
                 OR EXISTS (SELECT FROM hub.program WHERE kind = $1 AND id = $2 AND node = $3)
                 OR EXISTS (SELECT FROM hub.run WHERE kind = $1 AND id = $2 AND node = $3)
                 OR $1 = 'algorithm' AND EXISTS (SELECT FROM hub.algorithm_instance WHERE id = $2 AND node = $3)
+                OR $1 = 'command' AND EXISTS (SELECT FROM hub.command WHERE id = $2 AND node = $3)
                 OR $1 = 'driver' AND EXISTS (SELECT FROM hub.sensor WHERE name = $2 AND node = $3) AS known
             """, .text(program.kind.rawValue), .text(program.id.text), .text(node.text)
         )[0].bool("known")

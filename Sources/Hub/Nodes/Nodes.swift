@@ -10,6 +10,7 @@ extension HubCore {
         let reader = DocumentReader(try JSON(parsing: message.payload))
         let isOnline = try reader.required("status").string() == "online"
         let version = try reader.optional("version")?.string() ?? ""
+        let takesCommands = try reader.optional("commands")?.bool() ?? false
         try database.transaction {
             try database.query(
                 """
@@ -26,6 +27,7 @@ extension HubCore {
                 try record(isOnline ? "node.online" : "node.offline", node.text)
             }
         }
+        if isOnline, takesCommands { commandNodes.insert(node) } else { commandNodes.remove(node) }
         if isOnline {
             onlineNodes.insert(node)
             try placeWaiting()
@@ -84,7 +86,7 @@ extension HubCore {
             let wish = wishes[program] ?? ProgramWish()
             programs.append(
                 PlannedProgram(
-                    program: program, credential: hashes[program.user.description],
+                    program: program, credential: program.user.flatMap { hashes[$0.description] },
                     work: .driver(name: driver, type: type, instance: sensor.instance), isEnabled: wish.isEnabled,
                     generation: wish.generation))
         }
@@ -93,12 +95,16 @@ extension HubCore {
             let wish = wishes[program] ?? ProgramWish()
             programs.append(
                 PlannedProgram(
-                    program: program, credential: hashes[program.user.description],
+                    program: program, credential: program.user.flatMap { hashes[$0.description] },
                     work: .algorithm(
                         app: instance.app, sha256: instance.sha256, script: instance.script,
                         language: instance.language,
                         requirements: instance.requirements),
                     isEnabled: wish.isEnabled, generation: wish.generation))
+        }
+        for command in commands.values where command.node == node {
+            programs.append(
+                PlannedProgram(program: command.program, credential: nil, work: .command(command.specification)))
         }
         programs.sort { "\($0.program)" < "\($1.program)" }
         let command: JSON = ["kind": "plan", "programs": .array(programs.map(\.json))]

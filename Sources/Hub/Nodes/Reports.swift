@@ -32,6 +32,7 @@ extension HubCore {
         switch program.kind {
         case .driver: registry.sensors[program.id]?.node == node
         case .algorithm: instances[program.id]?.node == node
+        case .command: commands[program.id]?.node == node
         }
     }
 
@@ -39,10 +40,16 @@ extension HubCore {
     /// and this only how it is.
     private func take(_ report: ProgramReport, from node: Identifier) throws {
         let isPresent = try database.transaction {
-            if report.position == nil { try storeRun(report, from: node) }
+            if report.position == nil {
+                try storeRun(report, from: node)
+                try storeEnd(of: report, from: node)
+            }
             return try storeState(report, from: node)
         }
-        if report.position == nil, isPlaced(report.program, on: node) { watchForCrashLoop(report) }
+        if report.position == nil {
+            if isPlaced(report.program, on: node) { watchForCrashLoop(report) }
+            try closeCommand(report, from: node)
+        }
         if isPresent { tellOutputStatus(report, from: node) }
     }
 
@@ -144,7 +151,8 @@ extension HubCore {
             changePlan(of: node)
             return
         }
-        try BrokerAccess.set(hash, of: program.user, in: database)
+        guard let user = program.user else { throw reader.error("\(program) has no password") }
+        try BrokerAccess.set(hash, of: user, in: database)
         changeRights()
         changePlan(of: node)
     }

@@ -1,0 +1,33 @@
+import Files
+import HubModel
+import Watch
+
+/// Makes what a command needs to run.
+struct CommandPreparation: Sendable {
+    let program: ProgramID
+    let site: ProgramSite
+
+    /// - Throws: `PreparationError` also for a command that was started before: it is never started twice.
+    func specification(_ command: CommandSpecification) throws(PreparationError) -> ProgramSpecification {
+        guard site.configuration.takesCommands else {
+            throw PreparationError(
+                "node '\(site.configuration.node)' takes no commands: set agent.commands to true in the configuration "
+                    + "of its agent", isFinal: true)
+        }
+        // One that is at work is taken over as it is.
+        guard site.watches.isAtWork(program) || site.watches.lastState(of: program) == nil else {
+            throw PreparationError("it was started before, and is not started twice", isFinal: true)
+        }
+        let state = site.folders.state(of: program)
+        do { try Folder.make(state) } catch {
+            throw PreparationError("\(state) cannot be made: \(error)", isFinal: true)
+        }
+        let environment = site.environment(of: program, password: "")
+            .merging(command.environment) { _, asked in asked }
+        var specification = ProgramSpecification(
+            executable: command.arguments[0], arguments: Array(command.arguments.dropFirst()), environment: environment,
+            workingDirectory: state, restart: RestartPolicy(.never, startSeconds: .zero, startRetries: 0))
+        specification.input = command.hasInput ? .closable : .none
+        return specification
+    }
+}
