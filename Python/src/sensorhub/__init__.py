@@ -5,10 +5,12 @@ IAS IoT platform.
 """
 
 from .binding import Binding, ControlFunction, Output, Parameter, Position, Sensor
+from .command import Command, Lines
 from .control import ControlReply
 from .environment import Settings
 from .errors import (
     BindingTimeout,
+    CommandError,
     ConfigurationError,
     ControlError,
     ControlFailed,
@@ -28,6 +30,8 @@ from .stream import ReadingStream
 __all__ = [
     "Binding",
     "BindingTimeout",
+    "Command",
+    "CommandError",
     "ConfigurationError",
     "ControlError",
     "ControlFailed",
@@ -37,6 +41,7 @@ __all__ = [
     "ControlTimeout",
     "ControlUndelivered",
     "InvalidReading",
+    "Lines",
     "Output",
     "OutputTaken",
     "Parameter",

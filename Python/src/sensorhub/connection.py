@@ -111,7 +111,9 @@ class Connection:
         self._last_publication = info
         return True
 
-    def publish_call(self, topic: str, payload: bytes, valid_seconds: float) -> Optional[int]:
+    def publish_call(
+        self, topic: str, payload: bytes, valid_seconds: float, response_topic: Optional[str] = None
+    ) -> Optional[int]:
         """Publishes what is of no use later than `valid_seconds` from now, and returns a number for it.
 
         None if there is no connection or too much waits; nothing is sent then.
@@ -120,6 +122,8 @@ class Connection:
             return None
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.MessageExpiryInterval = max(1, math.ceil(valid_seconds))
+        if response_topic is not None:
+            properties.ResponseTopic = response_topic
         info = self._client.publish(topic, payload, qos=1, properties=properties)
         return info.mid if info.rc == MQTT_ERR_SUCCESS else None
 

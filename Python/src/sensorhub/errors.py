@@ -41,6 +41,18 @@ class OutputTaken(SensorhubError):
         )
 
 
+class CommandError(SensorhubError):
+    """A command on a node could not be started, reached, or followed to its end.
+
+    `status` is the hub's status where it refused, as in HTTP; else None.
+    """
+
+    def __init__(self, reason: str, status: Optional[int] = None) -> None:
+        self.reason = reason
+        self.status = status
+        super().__init__(reason)
+
+
 class ControlError(SensorhubError):
     """A control function was called, and there is no good reply.
 

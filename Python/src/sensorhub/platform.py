@@ -6,11 +6,12 @@ import json
 import logging
 import threading
 import time as clock
-from typing import Any, Callable, Mapping, Optional, Union
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 from . import termination
 from .binding import Binding, Sensor
 from .callbacks import BindingCallbacks
+from .command import Command, Commands
 from .connection import Connection
 from .control import Calls, ControlReply
 from .environment import Settings
@@ -52,6 +53,7 @@ class Platform:
         self._connection = Connection(self._settings, self._received, self._published, self._linked)
         self._outputs = Outputs(self._settings, self._connection)
         self._calls = Calls(self._connection)
+        self._commands = Commands(self._settings, self._connection)
         self._feed = Feed(self._connection.subscriptions, queue_size)
         self._connection.subscriptions.add([self._settings.binding_topic])
         self._connection.start()
@@ -73,6 +75,7 @@ class Platform:
         self._feed.close()
         termination.unwatch(self)
         self._calls.close()
+        self._commands.close()
         self._callbacks.close()
         self._outputs.close(_FLUSH_SECONDS)
         self._connection.close()
@@ -210,6 +213,32 @@ class Platform:
         sensor = self.wait_for_binding(timeout).sensor(index_or_sensor_id)
         self._calls.send(sensor, function, {**positional, **params}, timeout)
 
+    # Commands
+
+    def popen(
+        self,
+        node: str,
+        args: Sequence[str],
+        *,
+        environment: Optional[Mapping[str, str]] = None,
+        name: Optional[str] = None,
+        input: bool = False,
+        timeout: float = _CALL_SECONDS,
+    ) -> Command:
+        """Runs a command on a node, once, and returns when it has a process: `platform.popen("pi-kitchen", ["ls", "-l"])`.
+
+        What comes back is like `subprocess.Popen`: `for line in command.stdout`, `command.wait()`, `command.kill()`.
+        With `input` its standard input is what `command.write` sends, else it has none. `environment` has variables
+        besides those that every command has; `name` stands at the beginning of its id. It goes on when this program
+        ends, and is stopped when the algorithm instance is stopped for good.
+
+        Raises `CommandError` if it cannot be started: the deployment needs `"commands": true`, and the node's agent
+        the setting `agent.commands`.
+        """
+        if self._closed:
+            raise PlatformClosed("the platform is closed")
+        return self._commands.start(node, args, environment, name, input, timeout)
+
     # Readings of its own
 
     def publish(
@@ -260,14 +289,18 @@ class Platform:
             self._outputs.hub_status(payload, retained)
         elif topic in self._reply_topics:
             self._calls.replied(topic, payload)
+        elif self._commands.received(topic, payload):
+            pass
         else:
             self._feed.received(topic, payload)
 
     def _linked(self, is_connected: bool) -> None:
         self._outputs.linked(is_connected)
+        self._commands.linked(is_connected)
 
     def _published(self, number: int, refusal: Optional[str], is_heard: bool) -> None:
         self._outputs.published(number, refusal)
+        self._commands.published(number, refusal, is_heard)
         if refusal is not None or not is_heard:
             self._calls.undelivered(number, refusal or "no driver listens")
 
