@@ -20,6 +20,7 @@ public final class Platform: Sendable {
     private let topics: Topics
     private let client: Client
     private let state: PlatformState
+    private let commands: NodeCommands
 
     /// Takes what the hub has put into the environment, and begins to connect.
     ///
@@ -34,12 +35,18 @@ public final class Platform: Sendable {
         topics = Topics(hub: environment.hub)
         let state = PlatformState(bindingTopic: topics.algorithm(environment.instance.text, .binding))
         self.state = state
+        let commands = NodeCommands(environment)
+        self.commands = commands
         client = Client(
             ClientConfiguration(
                 address: environment.broker, clientID: environment.user, user: environment.user,
                 password: environment.password)
-        ) { state.handle($0) }
+        ) { event in
+            state.handle(event)
+            commands.handle(event)
+        }
         state.setClient(client)
+        commands.setClient(client)
         client.subscribe(state.bindingTopic)
         client.start()
     }
@@ -47,6 +54,7 @@ public final class Platform: Sendable {
     /// Ends all iterations and calls, and disconnects.
     public func close() {
         state.close()
+        commands.close()
         client.stop()
     }
 
@@ -156,6 +164,32 @@ public final class Platform: Sendable {
             throw PlatformError(.invalid, "no sensor is bound at position \(position) now")
         }
         return sensor
+    }
+
+    // MARK: Commands
+
+    /// Runs a command on a node, once, and returns when it has a process. It goes on when this program ends, and is
+    /// stopped when the algorithm instance is stopped for good. The deployment needs `"commands": true`, and the node's
+    /// agent the setting `agent.commands`.
+    ///
+    /// - Parameters:
+    ///   - node: the node's id.
+    ///   - arguments: the program, and what it is given; there is no shell between.
+    ///   - environment: variables besides those that every command has.
+    ///   - name: what its id begins with; the program's file name without it.
+    ///   - hasInput: true where its standard input is what `write` sends; else it has none.
+    /// - Throws: `PlatformError`: `refused` by the hub, `failed` where the node cannot start it, `undelivered`, `timeout`.
+    public func run(
+        on node: String, _ arguments: [String], environment: [String: String] = [:], name: Identifier? = nil,
+        hasInput: Bool = false, timeout: Duration = .seconds(10)
+    ) async throws(PlatformError) -> NodeCommand {
+        guard !arguments.isEmpty else { throw PlatformError(.invalid, "a command begins with the program to run") }
+        var parameters: JSONObject = [
+            "node": .string(node), "command": .array(arguments.map { .string($0) }), "input": .bool(hasInput),
+            "environment": .object(JSONObject(environment.map { ($0.key, .string($0.value)) })),
+        ]
+        if let name { parameters["name"] = .string(name.text) }
+        return try await commands.run(parameters, arguments, timeout: timeout)
     }
 
     // MARK: Page

@@ -67,9 +67,9 @@ public struct PlatformError: Error, Hashable, CustomStringConvertible {
         case invalid
         /// There is no connection to the broker, or it did not take the message.
         case undelivered
-        /// The driver refused the call: it does not fit the sensor.
+        /// The driver refused the call, as it does not fit the sensor; or the hub refused the request.
         case refused
-        /// The driver tried, and could not do it.
+        /// The driver, or the node that was to run a command, tried and could not do it.
         case failed
         /// No reply in time: whether it was done is unknown.
         case timeout
