@@ -86,7 +86,6 @@ def test_popen_hears_of_an_end_that_it_has_missed(own_hub: Hub, platform: Platfo
     assert command.wait(60) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="the agent does not pass input on yet")
 def test_popen_has_input(own_hub: Hub, platform: Platform) -> None:
     command = platform.popen(own_hub.node, ["sh", "-c", "read a; echo got $a; cat"], input=True)
     try:
