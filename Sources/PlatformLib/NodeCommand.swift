@@ -173,6 +173,17 @@ public final class NodeCommand: Sendable {
         return end != nil || command["pid"]?.int != nil
     }
 
+    /// Asks the hub whether it has ended.
+    func hasEnded() async throws(PlatformError) -> Bool {
+        if end == nil { _ = try await look() }
+        return end != nil
+    }
+
+    /// True for a state that is the last, and says neither an exit code nor a signal.
+    static func isEndWithoutCause(_ json: JSON) -> Bool {
+        if case .unknown? = end(of: json) { true } else { false }
+    }
+
     // MARK: From the broker
 
     func take(lines json: JSON) {

@@ -121,6 +121,14 @@ final class NodeCommands: Sendable {
 
     private static func deliver(_ payload: [UInt8], _ leaf: Substring, to command: NodeCommand) {
         guard let json = try? JSON(parsing: payload) else { return }
-        if leaf == "log" { command.take(lines: json) } else { command.take(state: json) }
+        guard leaf != "log" else { return command.take(lines: json) }
+        if NodeCommand.isEndWithoutCause(json) {
+            // How it ended may have been told while we were not connected. The hub knows, or is about to.
+            Task {
+                for _ in 0..<50 where try await !command.hasEnded() { try await Task.sleep(for: .milliseconds(200)) }
+            }
+        } else {
+            command.take(state: json)
+        }
     }
 }

@@ -251,7 +251,7 @@ class Commands:
         with self._lock:
             running = [command for command in self._commands.values() if not command._ended]
         if is_connected and running:
-            threading.Thread(target=self._ask_again, args=(running,), name="sensorhub-commands", daemon=True).start()
+            self._start_asking(running)
 
     def received(self, topic: str, payload: bytes) -> bool:
         """True where the message was about commands."""
@@ -278,15 +278,27 @@ class Commands:
             document = json.loads(payload)
             if leaf == "log":
                 command._take_lines(document)
+            elif document["state"] in _ENDS and document.get("exit_code") is None and document.get("signal") is None:
+                # How it ended may have been told while we were not connected. The hub knows, or is about to.
+                self._start_asking([command], _REQUEST_SECONDS)
             else:
                 command._take_state(document)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
             _log.warning("malformed %s of command '%s': %s", leaf, command.id, problem)
 
-    def _ask_again(self, running: Sequence[Command]) -> None:
-        for command in running:
+    def _start_asking(self, commands: Sequence[Command], patience: float = 0) -> None:
+        threading.Thread(
+            target=self._ask_again, args=(commands, patience), name="sensorhub-commands", daemon=True
+        ).start()
+
+    def _ask_again(self, commands: Sequence[Command], patience: float) -> None:
+        for command in commands:
+            deadline = time.monotonic() + patience
             try:
                 command._look()
+                while not command._ended and time.monotonic() < deadline:
+                    time.sleep(0.2)
+                    command._look()
             except (CommandError, PlatformClosed) as error:
                 _log.warning("what became of command '%s' is not known: %s", command.id, error)
         self._forget_ended()
