@@ -93,10 +93,8 @@ public final class HubService: Sendable {
         let inbox = inbox
         let client = Client(configuration) { inbox.put($0) }
         client.subscribe(
-            topics.requests, topics.request(of: "+", "+", "+"), topics.command("+", .log), topics.node("+", .status),
-            topics.node("+", .report), topics.node("+", .statistics),
-            topics.sensor("+", .status), topics.sensor("+", .log), topics.algorithm("+", .log), Topics.droppedMessages,
-            Topics.queuedMessages)
+            topics.requests, topics.request(of: "+", "+", "+"), topics.node("+", .status), topics.node("+", .report),
+            topics.node("+", .statistics), topics.sensor("+", .status), Topics.droppedMessages, Topics.queuedMessages)
         return client
     }
 
