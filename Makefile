@@ -34,7 +34,7 @@ install: ## install what `make build` has built, below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/sensorhub
 	install $(BUILD)/release/sensorhub $(BUILD)/release/sensorhub-watch $(BUILD)/release/sensor-driver $(DESTDIR)$(PREFIX)/bin
 	install -m 644 schema.sql mosquitto.conf $(DESTDIR)$(PREFIX)/share/sensorhub
-	tar --create --exclude=__pycache__ --exclude='*.egg-info' --exclude='.*' --exclude=Python/tests Python Examples \
+	tar --create --exclude=__pycache__ --exclude='*.egg-info' --exclude='.*' --exclude=Python/tests Python Runtimes Examples \
 		Drivers/*/*.type.json | tar --extract --no-same-owner --directory $(DESTDIR)$(PREFIX)/share/sensorhub
 
 run: build ## start hub, broker and database under one folder, with two example apps; Ctrl-C stops everything

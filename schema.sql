@@ -354,6 +354,29 @@ ALTER TABLE hub.algorithm_instance ADD COLUMN IF NOT EXISTS outputs jsonb NOT NU
 ALTER TABLE hub.algorithm_instance ADD COLUMN IF NOT EXISTS commands boolean NOT NULL DEFAULT false;
 CREATE INDEX IF NOT EXISTS algorithm_instance_active ON hub.algorithm_instance (id) WHERE stopped_at IS NULL;
 
+-- 'python' was the name of the runtime py3 once.
+UPDATE hub.algorithm_instance SET language = 'py3' WHERE language = 'python';
+
+-- The apps that are installed on a device, which run as an instance without binding.
+CREATE TABLE IF NOT EXISTS hub.device_app (
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    updated_at  timestamptz NOT NULL DEFAULT now(),
+    -- Grows with each start and stop that was asked for; wanted is what the last one was.
+    request     bigint NOT NULL,
+    wanted      boolean NOT NULL,
+    -- It is removed when it has ended.
+    passing     boolean NOT NULL,
+    node        text NOT NULL,
+    app_id      text NOT NULL,
+    instance_id text NOT NULL,
+    -- What its archive says: type, app.info, init.conf, exec.conf.
+    package     jsonb NOT NULL,
+    -- app_args of the last start.
+    arguments   jsonb NOT NULL,
+    CONSTRAINT device_app_pk PRIMARY KEY (node, app_id),
+    CONSTRAINT device_app_of_instance FOREIGN KEY (instance_id) REFERENCES hub.algorithm_instance
+);
+
 -- Which sensor stands or stood at which position of an instance, from when to when, and why.
 CREATE TABLE IF NOT EXISTS hub.binding (
     since        timestamptz NOT NULL DEFAULT now(),

@@ -59,6 +59,7 @@ actor AgentCore {
                 await site.environments.removeUnused(olderThan: Self.keptSeconds)
             }
         }
+        let beating = Task { await site.device.beat(link) }
         let sampling = Task { await takeStatistics() }
         let reminding = Task {
             while (try? await Task.sleep(for: .seconds(5))) != nil { if journals.isBehind { link.wake() } }
@@ -69,6 +70,7 @@ actor AgentCore {
         }
         sampling.cancel()
         reminding.cancel()
+        beating.cancel()
         fallback.cancel()
         housekeeping.cancel()
         // Cancelled as this task is, nothing could be waited for in it.
@@ -123,6 +125,7 @@ actor AgentCore {
         do throws(MQTTError) {
             _ = try link.publish(messages.status(isOnline: true))
             isSnapshotDue = true
+            _ = publish(site.device.connected())
         } catch {
             isConnected = false
         }
@@ -147,7 +150,8 @@ actor AgentCore {
         while inFlight.count < Self.maximumInFlight, let (program, entries) = journals.nextNews() {
             for entry in entries { if case .state(let memory) = entry.content { site.log(memory.status, of: program) } }
             // Nobody listens while there is no connection; the hub has it all later.
-            if isConnected { _ = publish(messages.news(entries, of: program)) }
+            let told = messages.news(entries, of: program) + site.device.messages(for: entries, of: program)
+            if isConnected { _ = publish(told) }
         }
         while isConnected, inFlight.count < Self.maximumInFlight {
             if isSnapshotDue {
@@ -190,6 +194,7 @@ actor AgentCore {
         while !Task.isCancelled {
             let (sample, cost) = await source.sample()
             statistics.add(sample)
+            if isConnected { _ = publish(site.device.messages(for: sample)) }
             link.wake()
             // On a machine with very many processes less often, so that it never takes more than a hundredth of a core.
             next = max(next + interval, ContinuousClock.now + cost * 100)
@@ -230,6 +235,7 @@ actor AgentCore {
 
     private func follow(_ plan: Plan) {
         guard !isShuttingDown else { return }
+        _ = publish(site.device.follow(plan))
         plan.unreadable.forEach { logger.error("an entry of the plan cannot be read: \($0)") }
         placement.follow(plan).forEach(perform)
     }

@@ -12,6 +12,8 @@ struct AgentFolders: Sendable {
     var programs: String { "\(root)/programs" }
     /// Unpacked apps.
     var apps: String { "\(root)/apps" }
+    /// The files of one version of an app.
+    func app(_ app: Identifier, sha256: String) -> String { "\(apps)/\(app)-\(sha256.prefix(12))" }
     /// Python environments.
     var environments: String { "\(root)/environments" }
     /// The platform library for Python as wheels, with what it needs.

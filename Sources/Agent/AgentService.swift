@@ -55,7 +55,8 @@ public final class AgentService: Sendable {
             configuration: configuration, folders: folders, secrets: Secrets(folder: folders.secrets),
             journals: journals, watches: Watches(configuration, folders), link: link, messages: messages,
             apps: AppStore(folders: folders, link: link, messages: messages),
-            environments: PythonEnvironments(configuration, folders: folders), logger: logger)
+            environments: PythonEnvironments(configuration, folders: folders),
+            device: DevicePublisher(node: configuration.node, folders: folders), logger: logger)
         await AgentCore(site, planWait: planWait).serve()
     }
 

@@ -38,8 +38,8 @@ actor AppStore {
     func folder(
         of app: Identifier, sha256: String, waiting: @Sendable () async -> Void
     ) async throws(PreparationError) -> String {
-        let name = Self.name(app, sha256), path = "\(folders.apps)/\(name)"
-        used.insert(name)
+        let path = folders.app(app, sha256: sha256)
+        used.insert(String(path.dropFirst(folders.apps.count + 1)))
         if File.exists(path) { return path }
         await waiting()
         if File.exists(path) { return path }
@@ -52,10 +52,6 @@ actor AppStore {
         }
         try result.get()
         return path
-    }
-
-    private static func name(_ app: Identifier, _ sha256: String) -> String {
-        "\(app)-\(sha256.prefix(12))"
     }
 
     private func ask(for wanted: String) {
@@ -77,7 +73,7 @@ actor AppStore {
         guard let fetch = fetches[wanted], !fetch.isUnpacking else { return }
         fetches[wanted]?.isUnpacking = true
         fetch.asking?.cancel()
-        let apps = folders.apps, path = "\(folders.apps)/\(Self.name(fetch.app, wanted))"
+        let apps = folders.apps, path = folders.app(fetch.app, sha256: wanted)
         do throws(PreparationError) {
             try await onThread { () throws(PreparationError) in
                 guard sha256(bytes) == wanted else {

@@ -83,7 +83,7 @@ actor PlacedProgram {
                 return
             } catch {
                 guard !isEnding else { return }
-                if error.isFinal { return report(.fatal, error.reason) }
+                if error.isFinal { return report(error.state, error.reason) }
                 let wait = backoff.next()
                 report(.backoff, "\(error.reason); next try in \(max(1, wait.components.seconds)) s")
                 try? await Task.sleep(for: wait)
@@ -119,11 +119,9 @@ actor PlacedProgram {
         case .driver(let name, let type, let instance):
             return try DriverPreparation(program: program, site: site)
                 .specification(driver: name, type: type, instance: instance, password: password)
-        case .algorithm(let app, let sha256, let script, let language, let requirements):
-            return try await AlgorithmPreparation(program: program, site: site, report: { await self.preparing($0) })
-                .specification(
-                    app: app, sha256: sha256, script: script, language: language, requirements: requirements,
-                    password: password)
+        case .app(let work):
+            return try await AppPreparation(program: program, site: site, report: { await self.preparing($0) })
+                .specification(work, password: password)
         case .command(let command):
             return try CommandPreparation(program: program, site: site).specification(command)
         }

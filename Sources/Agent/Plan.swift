@@ -8,6 +8,8 @@ struct Plan {
     var refused: [(ProgramID, String)] = []
     /// Entries that do not even say which program they are about.
     var unreadable: [String] = []
+    /// How the apps of devices are told of; nil where the plan does not say it.
+    var devices: DeviceSettings?
 
     static let maximumPrograms = 10_000
 
@@ -28,6 +30,7 @@ struct Plan {
         guard items.count <= Self.maximumPrograms else {
             throw list.error("\(items.count) programs are more than the \(Self.maximumPrograms) that a node takes")
         }
+        devices = try reader.optional("devices").map { try DeviceSettings($0) }
         var seen: Set<ProgramID> = []
         for item in items {
             let program: ProgramID
@@ -39,6 +42,10 @@ struct Plan {
             }
             guard seen.insert(program).inserted else {
                 unreadable.append("\(item.path): \(program) stands in the plan twice")
+                continue
+            }
+            if let error = item.value["error"]?.string {
+                refused.append((program, error))
                 continue
             }
             do {
@@ -61,7 +68,8 @@ struct Plan {
                 throw reader.error("instance: its type is '\(instance.type)', not '\(type.name)'")
             }
         case .command: break
-        case .algorithm(_, let sha256, _, _, _):
+        case .app(let work):
+            let sha256 = work.sha256
             guard sha256.utf8.count == 64, sha256.utf8.allSatisfy(isHexadecimal) else {
                 throw reader.error("sha256: is no SHA-256 in hexadecimal")
             }

@@ -11,6 +11,7 @@ struct ProgramSite: Sendable {
     let messages: AgentMessages
     let apps: AppStore
     let environments: PythonEnvironments
+    let device: DevicePublisher
     let logger: Logger
     /// The waiting time after a preparation that failed: the first one, and the longest.
     var retryFirst = Duration.seconds(5)

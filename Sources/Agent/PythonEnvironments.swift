@@ -182,8 +182,8 @@ actor PythonEnvironments {
     ) async throws(PreparationError) -> [String] {
         // Numbered, as several may run at the same time.
         commands += 1
-        return try await PythonCommand(
-            name: name, recordFile: "\(folders.records)/\(record)-\(commands).json", python: python,
+        return try await PreparationCommand(
+            name: name, recordFile: "\(folders.records)/\(record)-\(commands).json", executable: python,
             arguments: arguments, environment: variables, output: tell
         ).run()
     }

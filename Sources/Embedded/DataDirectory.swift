@@ -34,6 +34,9 @@ public struct DataDirectory: Sendable, Hashable {
 
     /// PostgreSQL's data directory.
     var postgres: String { "\(path)/postgres" }
+    /// What a person may put there about the apps of devices: settings, and a folder of runtimes.
+    var devices: String { "\(path)/devices.json" }
+    var runtimes: String { "\(path)/runtimes" }
     /// The folder with PostgreSQL's socket.
     public var sockets: String { "\(path)/run" }
     /// The broker's configuration, users, rights and persistence.

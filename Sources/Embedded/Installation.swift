@@ -5,12 +5,14 @@ import Glibc
 public struct Installation: Sendable, Hashable {
     /// The program that runs now, without symbolic links.
     public let executable: String
-    /// The folder with schema.sql, mosquitto.conf, Python/ and Examples/.
+    /// The folder with schema.sql, mosquitto.conf, Python/, Runtimes/ and Examples/.
     public let share: String
 
     public var schema: String { "\(share)/schema.sql" }
     public var mosquittoConfiguration: String { "\(share)/mosquitto.conf" }
     public var python: String { "\(share)/Python" }
+    /// How programs are run: a JSON file for each way.
+    public var runtimes: String { "\(share)/Runtimes" }
     public var examples: String { "\(share)/Examples" }
     /// The program that runs a sensor's driver; it lies beside this one.
     public var driver: String { "\(Folder.parent(of: executable))/sensor-driver" }

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Hub
 import HubModel
@@ -106,7 +107,7 @@ public actor Stack {
         // No broker runs yet that could be told of it.
         var files = broker.accessFiles
         files.pidFile = nil
-        try BrokerAccess.writeFiles(files, hub: hub, from: database)
+        try BrokerAccess.writeFiles(files, hub: hub, devices: .standard, from: database)
     }
 
     /// - Returns: the broker that runs: one with another loopback port, where a program has taken that of `broker`
@@ -151,6 +152,11 @@ public actor Stack {
                 ],
                 "database": .string(postgres.target(role: PrivatePostgres.owner)),
                 "storage": ["folder": .string(data.postgres)],
+                // Empty counts as not there.
+                "devices": [
+                    "file": .string(File.exists(data.devices) ? data.devices : ""),
+                    "runtimes": .string(File.exists(data.runtimes) ? data.runtimes : ""),
+                ],
             ] as JSON).text(indented: true) + "\n", mode: 0o600)
         try makeFolder(data.agent, mode: 0o700)
         try writeFile(

@@ -24,12 +24,16 @@ public struct HubConfiguration: Sendable {
     public var statisticsDays: Int64
     /// How many output lines of each program are kept.
     public var keptLines: Int64
+    /// How the apps of devices are reached and what is told of them.
+    public var devices: DeviceSettings
+    /// How programs are run, by type.
+    public var runtimes: [Identifier: Runtime]
 
     public init(
         hub: Identifier, broker: BrokerAddress, brokerPassword: String, accessFiles: BrokerAccessFiles?,
         advertised: [BrokerAddress], database: String, schema: String, brokerQueueLimit: Int64 = 500_000,
         reserve: (folder: String, bytes: UInt64)? = nil, statisticsDays: Int64 = 2,
-        keptLines: Int64 = 10_000
+        keptLines: Int64 = 10_000, devices: DeviceSettings = .standard, runtimes: [Identifier: Runtime] = [:]
     ) {
         self.hub = hub
         self.broker = broker
@@ -42,6 +46,8 @@ public struct HubConfiguration: Sendable {
         self.reserve = reserve
         self.statisticsDays = statisticsDays
         self.keptLines = keptLines
+        self.devices = devices
+        self.runtimes = runtimes
     }
 }
 

@@ -42,6 +42,8 @@ final class HubCore {
     /// broker knows it.
     private var outbox: [OutgoingMessage] = []
     private var rightsChanged = false
+    /// Whoever waits for an app of a device to start or stop.
+    var awaited: [(start: AwaitedStart, request: Request)] = []
     private var plansChanged: Set<Identifier> = []
 
     /// - Throws: `PostgresError` and what the database's contents make impossible.
@@ -86,10 +88,12 @@ final class HubCore {
     func finishRound() throws -> [OutgoingMessage] {
         if rightsChanged {
             if let files = configuration.accessFiles {
-                try BrokerAccess.writeFiles(files, hub: configuration.hub, from: database)
+                try BrokerAccess.writeFiles(
+                    files, hub: configuration.hub, devices: configuration.devices, from: database)
             }
             rightsChanged = false
         }
+        try answerAwaited()
         for node in plansChanged where onlineNodes.contains(node) { publish(try plan(for: node)) }
         plansChanged = []
         defer { outbox = [] }
@@ -115,9 +119,16 @@ final class HubCore {
 
     // MARK: Messages
 
+    private static let maximumAwaited = 1_000
+
     /// Handles one message that is not a reading.
     func handle(_ message: Message) {
-        guard let parts = topics.parts(of: message.topic) else { return handleBrokerFigure(message) }
+        guard let parts = topics.parts(of: message.topic) else {
+            if let (service, device, app) = configuration.devices.request(message.topic) {
+                return answer(message, service, device: device, app: app)
+            }
+            return handleBrokerFigure(message)
+        }
         do {
             switch (parts.first, parts.count) {
             case ("rpc", 3): answer(message, service: String(parts[1]), method: String(parts[2]))
@@ -141,10 +152,19 @@ final class HubCore {
 
     /// - Parameter instance: the algorithm instance whose request it is; nil for a person's.
     private func answer(_ message: Message, service: String, method: String, of instance: Identifier? = nil) {
+        answer(message, of: instance) { try Request(message, service: service, method: method) }
+    }
+
+    func answer(_ message: Message, of instance: Identifier? = nil, _ read: () throws -> Request) {
         let outgoing: OutgoingMessage?
         do {
-            let request = try Request(message, service: service, method: method)
-            outgoing = request.message(with: reply(to: request, of: instance), topics: topics)
+            let request = try read()
+            let reply = reply(to: request, of: instance)
+            if let start = reply.awaited, awaited.count < Self.maximumAwaited {
+                awaited.append((start, request))
+                return
+            }
+            outgoing = request.message(with: reply, topics: topics)
         } catch {
             outgoing = Request.reply(
                 Reply(Refusal(error)), to: message.responseTopic, correlation: message.correlation, topics: topics)

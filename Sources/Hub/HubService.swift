@@ -34,7 +34,8 @@ public final class HubService: Sendable {
         let replay = ReplayQueue()
         let core = try HubCore(configuration, database: database, catalog: catalog, replay: replay, logger: logger)
         if let files = configuration.accessFiles {
-            try BrokerAccess.writeFiles(files, hub: configuration.hub, from: database)
+            try BrokerAccess.writeFiles(
+                files, hub: configuration.hub, devices: configuration.devices, from: database)
         }
         let ingest = Ingest(configuration, catalog: catalog, replay: replay, logger: logger)
         let reading = startThread { ingest.run() }
@@ -95,6 +96,7 @@ public final class HubService: Sendable {
         client.subscribe(
             topics.requests, topics.request(of: "+", "+", "+"), topics.node("+", .status), topics.node("+", .report),
             topics.node("+", .statistics), topics.sensor("+", .status), Topics.droppedMessages, Topics.queuedMessages)
+        self.configuration.devices.requestFilters.forEach { client.subscribe($0) }
         return client
     }
 

@@ -123,26 +123,6 @@ public struct OutputPosition: Sendable, Hashable {
     }
 }
 
-/// How an algorithm's script is run.
-public enum Language: String, Sendable, Hashable, CaseIterable {
-    /// In the app's own Python environment.
-    case python
-    /// As it is.
-    case executable
-
-    init(_ reader: DocumentReader) throws(ValidationError) {
-        let word = try reader.string().lowercased()
-        switch word {
-        case "python", "python3", "py": self = .python
-        case "executable", "exec", "binary": self = .executable
-        default:
-            throw reader.error(
-                "'\(word.prefix(80))' is not known: python or executable"
-                    + didYouMean(word, among: Self.allCases.map(\.rawValue)))
-        }
-    }
-}
-
 /// One entry of `deployConfig.json`: an algorithm of an app, the sensors it is to have, and how it runs.
 public struct DeploymentEntry: Sendable, Hashable {
     public let application: Identifier
@@ -151,7 +131,8 @@ public struct DeploymentEntry: Sendable, Hashable {
     public let positions: [PositionQuery]?
     /// The sensors that it publishes readings of, one for each of the app's `output_sensors`.
     public let outputs: [Identifier]
-    public let language: Language
+    /// The name of its runtime: how the script is run.
+    public let runtime: Identifier
     public let requirements: [String]
     /// True where it may have nodes run commands.
     public let mayRunCommands: Bool
@@ -196,15 +177,23 @@ public struct DeploymentEntry: Sendable, Hashable {
         if let scheduling = try reader.optional("scheduling_info") { try Self.checkScheduling(scheduling) }
         if let environment = try reader.optional("environment") {
             try environment.allowOnly(["lang", "dependencies"])
-            language =
-                try environment.optional("lang").map { (lang) throws(ValidationError) in try Language(lang) } ?? .python
+            runtime = try environment.optional("lang").map(Self.runtime) ?? Self.python
             requirements = try environment.optional("dependencies").map(Requirement.list) ?? []
         } else {
-            language = .python
+            runtime = Self.python
             requirements = []
         }
-        if language == .executable, !requirements.isEmpty {
-            throw reader.error("environment.dependencies are for lang python, not for an executable")
+    }
+
+    private static let python = Identifier("py3")!
+    private static let executable = Identifier("executable")!
+
+    /// `lang`: a runtime, also by the names that languages have.
+    private static func runtime(_ reader: DocumentReader) throws(ValidationError) -> Identifier {
+        switch try reader.string().lowercased() {
+        case "python", "python3", "py": return python
+        case "executable", "exec", "binary": return executable
+        default: return try reader.identifier()
         }
     }
 

@@ -135,7 +135,8 @@ public struct ProgramReport: Sendable, Hashable {
 public struct PlannedProgram: Sendable, Hashable {
     public enum Work: Sendable, Hashable {
         case driver(name: String, type: SensorType, instance: SensorInstance)
-        case algorithm(app: Identifier, sha256: String, script: String, language: Language, requirements: [String])
+        /// An algorithm, or an app of a device.
+        case app(AppWork)
         /// Started once, whatever becomes of it.
         case command(CommandSpecification)
     }
@@ -170,12 +171,7 @@ public struct PlannedProgram: Sendable, Hashable {
             object["driver"] = .string(name)
             object["type"] = type.json
             object["instance"] = instance.json
-        case .algorithm(let app, let sha256, let script, let language, let requirements):
-            object["app"] = .string(app.text)
-            object["sha256"] = .string(sha256)
-            object["script"] = .string(script)
-            object["lang"] = .string(language.rawValue)
-            object["requirements"] = .array(requirements.map { .string($0) })
+        case .app(let work): work.write(into: &object)
         case .command(let specification):
             for member in specification.members { object[member.key] = member.value }
         }
@@ -194,14 +190,7 @@ public struct PlannedProgram: Sendable, Hashable {
                 type: try SensorType(json: try reader.required("type").value),
                 instance: try SensorInstance(json: try reader.required("instance").value))
         case .algorithm:
-            let script = try reader.required("script")
-            guard ArchivePath.isSafe(try script.string()) else { throw script.error("is no path inside the app") }
-            let sha256 = try reader.required("sha256")
-            guard Identifier(try sha256.string()) != nil else { throw sha256.error("is no digest") }
-            work = .algorithm(
-                app: try reader.required("app").identifier(), sha256: try sha256.string(),
-                script: try script.string(), language: try Language(try reader.required("lang")),
-                requirements: try Requirement.list(try reader.required("requirements")))
+            work = .app(try AppWork(reader))
         case .command:
             work = .command(try CommandSpecification(reader))
         }

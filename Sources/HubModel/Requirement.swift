@@ -1,6 +1,24 @@
 /// A package that an algorithm needs, as pip reads it: a name, perhaps extras, perhaps versions. No options, no paths, no
 /// addresses, which pip would follow.
-enum Requirement {
+public enum Requirement {
+    /// Reads a requirements.txt: a package a line, comments and empty lines left out.
+    ///
+    /// - Throws: `ValidationError` with the line, also for what pip would take: options, paths, addresses, markers.
+    public static func file(_ text: String, name: String) throws(ValidationError) -> [String] {
+        var requirements: [String] = []
+        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
+            let content = line.prefix { $0 != "#" }.filter { !$0.isWhitespace }
+            guard !content.isEmpty else { continue }
+            guard isValid(content) else {
+                throw ValidationError(
+                    path: "\(name): line \(index + 1)",
+                    "'\(line.prefix(80))' is no PyPI package with a version, such as numpy==2.0.0")
+            }
+            requirements.append(content)
+        }
+        return requirements
+    }
+
     /// Reads a list of `"name"`, `"name==version"` or `["name", "version"]`.
     static func list(_ reader: DocumentReader) throws(ValidationError) -> [String] {
         var requirements: [String] = []

@@ -65,6 +65,7 @@ extension RestartPolicy {
             "autorestart": .string(word), "exitcodes": .array(exitCodes.sorted().map { .int(Int64($0)) }),
             "fatalexitcodes": .array(fatalExitCodes.sorted().map { .int(Int64($0)) }),
             "startsecs": startSeconds.json, "startretries": startRetries.map { .int(Int64($0)) } ?? .null,
+            "maxrestarts": maximumRestarts.map { .int(Int64($0)) } ?? .null,
             "backoff_first": backoffFirst.json, "backoff_cap": backoffCap.json,
         ]
     }
@@ -88,6 +89,9 @@ extension RestartPolicy {
             startSeconds: try Duration(try reader.required("startsecs")),
             startRetries: try reader.optional("startretries").map { (retries) throws(ValidationError) in
                 Int(try retries.int(0...Int64(Int32.max)))
+            },
+            maximumRestarts: try reader.optional("maxrestarts").map { (restarts) throws(ValidationError) in
+                Int(try restarts.int(0...Int64(Int32.max)))
             },
             backoffFirst: try Duration(try reader.required("backoff_first")),
             backoffCap: try Duration(try reader.required("backoff_cap")))

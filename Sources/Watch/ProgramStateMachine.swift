@@ -52,6 +52,8 @@ package struct ProgramStateMachine {
     private var phase = Phase.idle
     private var timers = 0
     private var failedStarts = 0
+    /// Since it was asked for.
+    private var restarts = 0
     private var backoff: Backoff
     /// Nothing has gone wrong lately: the next start need not wait.
     private var isCalm = true
@@ -76,6 +78,7 @@ package struct ProgramStateMachine {
         switch (event, phase) {
         case (.start, .idle), (.start, .waiting):
             failedStarts = 0
+            restarts = 0
             calm()
             return launch("started", at: time)
 
@@ -240,6 +243,7 @@ package struct ProgramStateMachine {
             }
         if isOver { return rest(.exited, reason, at: time) }
         if Duration.microseconds(time - status.since) >= policy.backoffCap { calm() }
+        if let end = countRestart(after: reason, at: time) { return end }
         guard isCalm else { return wait(as: .exited, reason, at: time) }
         isCalm = false
         return change(to: .exited, "\(reason); started again at once", at: time)
@@ -253,6 +257,7 @@ package struct ProgramStateMachine {
         if let retries = policy.startRetries, failedStarts > retries {
             return rest(.fatal, "given up after \(failedStarts) failed starts, the last one: \(reason)", at: time)
         }
+        if let end = countRestart(after: reason, at: time) { return end }
         return wait(as: .backoff, reason, at: time)
     }
 
@@ -278,6 +283,15 @@ package struct ProgramStateMachine {
         let timer = makeTimer()
         phase = .stopping(timer)
         return [.signal(stopSignal), .setTimer(timer, stopWait)]
+    }
+
+    /// - Returns: the end where it has been started again as often as it may be.
+    private mutating func countRestart(after reason: String, at time: Int64) -> [Action]? {
+        if let most = policy.maximumRestarts, restarts >= most {
+            return rest(.fatal, "given up after \(most == 1 ? "1 restart" : "\(most) restarts"): \(reason)", at: time)
+        }
+        restarts += 1
+        return nil
     }
 
     private mutating func wait(as state: ProgramState, _ reason: String, at time: Int64) -> [Action] {

@@ -20,6 +20,8 @@ public struct RestartPolicy: Sendable, Hashable {
     public var startSeconds: Duration
     /// How many failed starts in a row are followed by another one; nil never gives up.
     public var startRetries: Int?
+    /// How often it is started again by itself at most, whatever it ended by; nil never gives up.
+    public var maximumRestarts: Int?
     /// The waiting time before a new start: about `backoffFirst`, then twice as long each time up to `backoffCap`. It
     /// is short again after a run that lasted `backoffCap`.
     public var backoffFirst: Duration
@@ -27,14 +29,15 @@ public struct RestartPolicy: Sendable, Hashable {
 
     public init(
         _ condition: Condition, exitCodes: Set<Int32> = [0], fatalExitCodes: Set<Int32> = [],
-        startSeconds: Duration = .seconds(1), startRetries: Int? = 3, backoffFirst: Duration = .seconds(1),
-        backoffCap: Duration = .seconds(30)
+        startSeconds: Duration = .seconds(1), startRetries: Int? = 3, maximumRestarts: Int? = nil,
+        backoffFirst: Duration = .seconds(1), backoffCap: Duration = .seconds(30)
     ) {
         self.condition = condition
         self.exitCodes = exitCodes
         self.fatalExitCodes = fatalExitCodes
         self.startSeconds = startSeconds
         self.startRetries = startRetries
+        self.maximumRestarts = maximumRestarts
         self.backoffFirst = backoffFirst
         self.backoffCap = backoffCap
     }

@@ -32,7 +32,8 @@ struct EnrollCommand: AsyncParsableCommand {
         let user: BrokerUser = kind == .node ? .node(id) : .person(id)
         try BrokerAccess.enroll(user, password: password, in: database)
         if let files = configuration.accessFiles {
-            try BrokerAccess.writeFiles(files, hub: configuration.hub, from: database)
+            try BrokerAccess.writeFiles(
+                files, hub: configuration.hub, devices: configuration.devices, from: database)
         }
         let broker = "\(configuration.advertised.first ?? configuration.broker)"
         let hub = JSON.string(configuration.hub.text)

@@ -38,17 +38,20 @@ struct HubCommand: AsyncParsableCommand {
         let settings = try await ServiceConfiguration(file: file, options: options)
         let broker = try settings.address("broker.address")
         let advertised = try settings.addresses("broker.advertised")
+        let installation = try Installation.find()
         return HubConfiguration(
             hub: try settings.identifier("hub.id", default: "main"), broker: broker,
             brokerPassword: try settings.required("broker.password"), accessFiles: try settings.accessFiles(),
             advertised: advertised.isEmpty ? [broker] : advertised, database: try settings.required("database"),
-            schema: String(decoding: try File.bytes(of: Installation.find().schema), as: UTF8.self),
+            schema: String(decoding: try File.bytes(of: installation.schema), as: UTF8.self),
             brokerQueueLimit: try settings.number("broker.queueLimit", default: 500_000),
             reserve: try settings.optional("storage.folder").map { folder in
                 (folder, UInt64(try settings.number("storage.reserveMiB", default: 128)) << 20)
             },
             statisticsDays: min(try settings.number("statistics.days", default: 2), 3_650),
-            keptLines: min(try settings.number("logs.lines", default: 10_000), 10_000_000))
+            keptLines: min(try settings.number("logs.lines", default: 10_000), 10_000_000),
+            devices: try DeviceFiles.settings(settings.optional("devices.file")),
+            runtimes: try DeviceFiles.runtimes(installation, folder: settings.optional("devices.runtimes")))
     }
 }
 

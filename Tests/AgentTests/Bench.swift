@@ -174,9 +174,15 @@ final class Bench {
     ) -> JSON {
         [
             "id": .string(id), "program": "algorithm", "credential": credential.map { .string($0) } ?? .null,
-            "app": "bus", "sha256": .string(sha256), "script": .string(script), "lang": .string(language),
-            "requirements": .array(requirements),
+            "app": "bus", "sha256": .string(sha256), "script": .string(script), "requirements": .array(requirements),
+            "arguments": [.string(id)], "runtime": runtime(language),
         ]
+    }
+
+    /// As the hub has it declared.
+    private static func runtime(_ language: String) -> JSON {
+        let command: JSON = language == "python" ? ["{PYTHON}", "-u", "{ENTRY}"] : ["{ENTRY}"]
+        return ["name": .string(language), "entry": "main", "start": command]
     }
 
     /// An app's archive with these files.

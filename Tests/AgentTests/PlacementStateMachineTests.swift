@@ -5,11 +5,15 @@ import Testing
 
 private func program(_ id: String) -> ProgramID { ProgramID(.algorithm, Identifier(id)!) }
 
+private let runtime = try! Runtime(DocumentReader(["name": "py3", "entry": "app.py", "start": ["{ENTRY}"]]))
+
 private func planned(_ id: String, script: String = "main.py", credential: String? = nil) -> PlannedProgram {
     PlannedProgram(
         program: program(id), credential: credential,
-        work: .algorithm(
-            app: Identifier("bus")!, sha256: "", script: script, language: .python, requirements: []))
+        work: .app(
+            AppWork(
+                app: Identifier("bus")!, sha256: "", script: script, runtime: runtime, requirements: [],
+                arguments: [id])))
 }
 
 private func plan(_ programs: PlannedProgram..., refused: [(ProgramID, String)] = []) -> Plan {

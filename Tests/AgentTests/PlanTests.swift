@@ -13,7 +13,8 @@ private let driver = #"""
 private func algorithm(_ change: (inout JSONObject) -> Void = { _ in }) -> String {
     var object: JSONObject = [
         "id": "light-1", "program": "algorithm", "credential": nil, "app": "bus", "sha256": .string(sha),
-        "script": "main.py", "lang": "python", "requirements": ["numpy==2.0.0"],
+        "script": "main.py", "requirements": ["numpy==2.0.0"], "arguments": ["light-1"],
+        "runtime": ["name": "py3", "entry": "app.py", "start": ["{PYTHON}", "{ENTRY}"]],
     ]
     change(&object)
     return JSON.object(object).text()
@@ -49,7 +50,8 @@ func whatIsNoPlan(text: String) {
 private let hostile: [(String, JSON)] = [
     ("sha256", .string("abc")), ("sha256", .string("../" + sha.dropLast(3))),
     ("sha256", .string(String(repeating: "g", count: 64))), ("script", .string("../../bin/sh")),
-    ("script", .string("/bin/sh")), ("lang", .string("perl")), ("app", .string("a/b")),
+    ("script", .string("/bin/sh")), ("runtime", .string("perl")), ("runtime", nil), ("arguments", nil),
+    ("app", .string("a/b")),
     ("requirements", .array([.string("--index-url=http://example.com")])),
     ("requirements", .array([.string("-r/etc/passwd")])), ("requirements", .array([.string("./folder")])),
     ("requirements", .array([.string("x @ file:///tmp/x")])), ("requirements", .array([.string("")])),
@@ -73,4 +75,11 @@ func requirementsThatAreTaken(requirement: String) throws {
     let plan = try plan(driver.replacing(#""name": "lux-1""#, with: #""name": "lux-2""#))
     #expect(
         plan.refused.first?.1 == "the hub's plan for it is not valid: programs[0]: instance: its name is not 'lux-1'")
+}
+
+@Test func whatTheHubSaysCannotRunIsRefusedWithItsReason() throws {
+    let plan = try plan(
+        #"{"id": "light-1", "program": "algorithm", "error": "the runtime 'lua' is not declared at the hub any more"}"#)
+    #expect(plan.refused.map(\.1) == ["the runtime 'lua' is not declared at the hub any more"])
+    #expect(plan.devices == nil)
 }

@@ -13,14 +13,15 @@ private func output(_ lines: String...) -> [OutputLine] {
 
 @Test func pipsReasonIsItsLastError() {
     #expect(
-        PythonCommand.reason(
+        PreparationCommand.reason(
             output(
                 "WARNING: Retrying", "ERROR: Could not find a version that satisfies the requirement x==1",
                 "ERROR: No matching distribution found for x==1", "[notice] A new release of pip is available"))
             == "No matching distribution found for x==1")
     #expect(
-        PythonCommand.reason(output("Not there:", "", "  install python3-venv ")) == "Not there: install python3-venv")
-    #expect(PythonCommand.reason([]) == nil)
+        PreparationCommand.reason(output("Not there:", "", "  install python3-venv "))
+            == "Not there: install python3-venv")
+    #expect(PreparationCommand.reason([]) == nil)
 }
 
 @Test func passwordsAreKept() async throws {

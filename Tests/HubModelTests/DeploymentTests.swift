@@ -71,8 +71,8 @@ import Testing
             "environment.dependencies[0]: '--index-url' is no PyPI package with a version"
         ),
         (
-            #"{"application_id": "x", "algorithm_name": "a", "environment": {"lang": "pyton"}}"#,
-            "environment.lang: 'pyton' is not known: python or executable (did you mean 'python'?)"
+            #"{"application_id": "x", "algorithm_name": "a", "environment": {"lang": "C#"}}"#,
+            "environment.lang: 'C#' is no id: 1 to 64 letters, digits, '_' or '-'"
         ),
         (
             #"{"application_id": "x", "algorithm_name": "a", "scheduling_info": {"start_time": "10:00"}}"#,

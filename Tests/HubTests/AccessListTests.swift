@@ -46,6 +46,20 @@ import Testing
                 user hub.main
                 topic readwrite sensorhub/main/#
                 topic read $SYS/#
+                topic read thing/+/app_manager/install_app
+                topic read thing/+/app_manager/install_app/+
+                topic read thing/+/app_manager/start_app
+                topic read thing/+/app_manager/stop_app
+                topic read thing/+/app_manager/delete_app
+                topic read thing/+/app_manager/apps
+                topic read thing/+/app_manager/apps/running
+                topic read thing/+/app_manager/apps.running
+                topic read thing/+/app_manager/is_alive
+                topic read thing/+/app_manager/fast_deploy
+                topic read thing/+/app_manager/fast_deploy/+
+                topic read thing/+/app_manager/app_page
+                topic write thing/+/app_manager/disconnected
+                topic write +
 
                 user node.pi
                 topic write sensorhub/main/nodes/pi/status
@@ -53,6 +67,12 @@ import Testing
                 topic write sensorhub/main/nodes/pi/statistics
                 topic read sensorhub/main/nodes/pi/command
                 topic read sensorhub/main/nodes/pi/archive/+
+                topic write thing/pi/app_manager/heartbeat
+                topic write thing/pi/app_manager/connected
+                topic write thing/pi/app_manager/app/+/started
+                topic write thing/pi/app_manager/app/+/stopped
+                topic write thing/pi/app_manager/app/+/logs
+                topic write thing/pi/app_manager/app/+/stats
                 topic write sensorhub/main/algorithms/a-1/log
                 topic write sensorhub/main/algorithms/a-1/events
                 topic write sensorhub/main/sensors/lux/log
@@ -75,5 +95,16 @@ import Testing
                 "topic read sensorhub/main/commands/ls-1/events", "topic write sensorhub/main/commands/ls-1/log",
                 "topic write sensorhub/main/commands/ls-1/events",
             ])
+    }
+
+    @Test func peopleAskDevicesAndHearThem() {
+        let text = AccessList(hub: id("main"), users: [.person(id("owner"))], grants: []).text
+        for line in [
+            "topic write thing/+/app_manager/start_app", "topic write thing/+/app_manager/install_app/+",
+            "topic read thing/+/app_manager/app/+/logs", "topic read thing/+/app_manager/disconnected", "topic read +",
+        ] {
+            #expect(text.contains("\n\(line)\n"), "\(line)")
+        }
+        #expect(!text.contains("topic read thing/+/app_manager/install_app"), "others' archives are not theirs")
     }
 }

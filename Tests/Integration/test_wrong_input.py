@@ -368,8 +368,8 @@ GOOD = deployment("taken", {"sensor_type": "probe", "filter_sensors": {"site": "
         "1.scheduling_info.request_type: only 'start' is possible here", "sensorhub stop"]),
     (changed(GOOD, ["1", "scheduling_info", "weekday"], 1), ["1.scheduling_info: unknown key 'weekday'"]),
     (changed(GOOD, ["1", "environment", "lang"], "perl"), [
-        "1.environment.lang: 'perl' is not known: python or executable"]),
-    (changed(GOOD, ["1", "environment", "dependencies"], ["numpy"]), ["dependencies are for lang python"]),
+        "1.environment.lang: 'perl' is not known: one of executable, "]),
+    (changed(GOOD, ["1", "environment", "dependencies"], ["numpy"]), ["dependencies are for lang python, not for 'executable'"]),
     (changed(GOOD, ["1", "environment"], {"dependencies": ["--evil"]}), ["1.environment.dependencies[0]"]),
     ([GOOD], ["expected an object, found"]),
     ({}, ["'noOfAlgo' is missing"]),

@@ -409,3 +409,24 @@ private func memory(
     (machine, actions) = resumed(memory(.starting), .none)
     #expect(machine.status.state == .backoff)
 }
+
+@Test func restartsAreCountedWhateverTheyAreFor() {
+    var drive = Drive(
+        RestartPolicy(.unexpected, startSeconds: .seconds(1), startRetries: nil, maximumRestarts: 2))
+    drive.run()
+    drive.send(.ended(.exited(1), lastErrorLine: nil))
+    #expect(drive.launches, "the first at once")
+    drive.send(.launched(pid: 43))
+    drive.send(.ended(.exited(1), lastErrorLine: nil), after: 0)
+    #expect(drive.state == .backoff)
+    drive.sendTimer()
+    drive.send(.launched(pid: 44))
+    drive.sendTimer()
+    drive.send(.ended(.exited(1), lastErrorLine: nil))
+    #expect(drive.state == .fatal)
+    #expect(drive.reason == "given up after 2 restarts: exit code 1")
+    // Whoever starts it gives it as many again.
+    drive.run()
+    drive.send(.ended(.exited(1), lastErrorLine: nil))
+    #expect(drive.launches)
+}

@@ -5,7 +5,8 @@ import SimdJSON
 extension HubCore {
     /// Whatever `record` and the incidents tell of.
     static let eventKinds = [
-        "app.deleted", "app.installed", "command.ended", "command.started", "credentials.made", "credentials.rotated",
+        "app.deleted", "app.installed", "app.started", "app.stopped", "command.ended", "command.started",
+        "credentials.made", "credentials.rotated",
         "dead_letters.dropped",
         "dead_letters.replayed", "deployment.refused", "incident.closed", "incident.opened", "instance.deployed",
         "instance.placed", "instance.rebound", "instance.stopped", "node.offline", "node.online", "program.disabled",

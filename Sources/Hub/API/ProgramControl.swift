@@ -121,6 +121,15 @@ extension HubCore {
             throw Refusal(.conflict, "'\(program.id)' is disabled: sensorhub enable \(program.id)")
         }
         let node = try onlineNode(of: commanded)
+        if program.kind == .algorithm,
+            let app = try DeviceApp.all(on: node, in: database).first(where: { $0.instance == program.id }),
+            !app.isWanted
+        {
+            throw Refusal(
+                .conflict,
+                "'\(program.id)' is an app of device '\(node)' that waits for start_app: "
+                    + "sensorhub apps start \(app.id) --node \(node)")
+        }
         try database.transaction {
             try database.query(
                 """

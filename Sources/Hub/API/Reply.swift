@@ -42,6 +42,8 @@ struct Refusal: Error, CustomStringConvertible {
 /// What a request is answered with.
 struct Reply {
     private(set) var body: JSONObject
+    /// Where the answer is not known yet.
+    var awaited: AwaitedStart?
 
     /// 200, and whatever the request asked for.
     init(_ members: JSONObject = [:]) {

@@ -19,6 +19,7 @@ extension HubCore {
         case ("apps", "install"): return try installApp(parameters)
         case ("apps", "list"): return try listApps(parameters)
         case ("apps", "delete"): return try deleteApp(parameters)
+        case ("devices", _): return try deviceRequest(request)
         case ("deployments", "deploy"): return try deploy(parameters)
         case ("programs", "list"): return try listPrograms(parameters)
         case ("programs", "stop"): return try stopProgram(parameters)
@@ -48,6 +49,8 @@ extension HubCore {
                 "programs/restart", "programs/signal", "programs/send", "programs/enable", "programs/disable",
                 "commands/run", "commands/show", "nodes/list",
                 "incidents/list", "incidents/show", "events/list", "logs/get", "readings/get",
+                "devices/install_app", "devices/start_app", "devices/stop_app", "devices/delete_app", "devices/apps",
+                "devices/apps.running", "devices/is_alive", "devices/fast_deploy", "devices/app_page",
                 "dead_letters/list", "dead_letters/replay", "dead_letters/drop",
             ]
             let name = "\(request.service)/\(request.method)"

@@ -19,7 +19,7 @@ struct AccessList {
     let text: String
 
     /// - Parameter users: those that the broker knows; the others get no lines.
-    init(hub: Identifier, users: [BrokerUser], grants: [Grant]) {
+    init(hub: Identifier, users: [BrokerUser], grants: [Grant], devices: DeviceSettings = .standard) {
         let topics = Topics(hub: hub)
         var lines = ["# Written by the hub: changes here are lost."]
         lines += Self.sensorPatterns(topics)
@@ -28,7 +28,7 @@ struct AccessList {
             for (user, line) in Self.lines(grant, topics) { extra[user, default: []].append(line) }
         }
         for user in users {
-            let own = Self.lines(user, topics)
+            let own = Self.lines(user, topics) + Self.lines(user, devices)
             guard !own.isEmpty else { continue }
             lines += ["", "user \(user)"] + own + unique(extra[user] ?? [])
         }
@@ -81,6 +81,31 @@ struct AccessList {
             ["topic read \(topics.algorithm(id.text, .binding))"]
         case .sensor:
             []
+        }
+    }
+
+    /// The topics of devices, which have names of their own.
+    private static func lines(_ user: BrokerUser, _ devices: DeviceSettings) -> [String] {
+        let services = devices.requestFilters
+        let announced = devices.announcements.map(\.topic)
+        switch user {
+        case .hub:
+            return services.map { "topic read \($0)" } + [
+                "topic write \(devices.reports[.disconnected]!.filter())",
+                // Replies to commlib's clients, which wait on a topic of one level; nothing else is there.
+                "topic write +",
+            ]
+        case .node(let id):
+            let values = ["DEVICE_ID": id.text]
+            let told = DeviceReport.allCases.filter { $0 != .disconnected }.map { devices.reports[$0]! }
+            return unique((told + announced).map { "topic write \($0.filter(values))" })
+        case .person:
+            return services.map { "topic write \($0)" }
+                + unique(
+                    (DeviceReport.allCases.map { devices.reports[$0]! } + announced).map { "topic read \($0.filter())" }
+                )
+                + ["topic read +"]
+        case .algorithm, .sensor: return []
         }
     }
 

@@ -50,13 +50,17 @@ public enum BrokerAccess {
     /// Writes both files from the database and has the broker read them.
     ///
     /// - Throws: `PostgresError`, or `AccessFileError` where a file cannot be written.
-    public static func writeFiles(_ files: BrokerAccessFiles, hub: Identifier, from database: Connection) throws {
+    public static func writeFiles(
+        _ files: BrokerAccessFiles, hub: Identifier, devices: DeviceSettings, from database: Connection
+    ) throws {
         let users = try database.query("SELECT name, hash FROM hub.broker_user ORDER BY name")
         let grants = try grants(in: database)
         try write(
             users.map { "\($0.text("name")):\($0.text("hash"))\n" }.joined(), to: files.passwordFile)
         try write(
-            AccessList(hub: hub, users: users.compactMap { BrokerUser($0.text("name")) }, grants: grants).text,
+            AccessList(
+                hub: hub, users: users.compactMap { BrokerUser($0.text("name")) }, grants: grants, devices: devices
+            ).text,
             to: files.aclFile)
         if let pidFile = files.pidFile, let pid = readPID(pidFile) { kill(pid, SIGHUP) }
     }

@@ -17,11 +17,7 @@ extension HubCore {
         let known = try database.query("SELECT sha256 FROM hub.app WHERE id = $1", .text(id.text)).first?.text("sha256")
         if known != version {
             try database.transaction {
-                try database.query(
-                    """
-                    INSERT INTO hub.app_version (app_id, sha256, manifest, archive) VALUES ($1, $2, $3, $4)
-                    ON CONFLICT (app_id, sha256) DO NOTHING
-                    """, .text(id.text), .text(version), .text(document.text()), .bytes(bytes))
+                try storeArchive(bytes, version, app: id, manifest: document)
                 try database.query(
                     "INSERT INTO hub.app (id, sha256) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET sha256 = EXCLUDED.sha256",
                     .text(id.text), .text(version))
@@ -32,6 +28,19 @@ extension HubCore {
             "app_id": .string(id.text), "version": .string(version), "changed": .bool(known != version),
             "algorithms": .array(manifest.algorithms.map { .string($0.name.text) }),
         ])
+    }
+
+    /// Keeps an archive under its digest. In a transaction of the caller.
+    ///
+    /// - Parameter manifest: `appConfig.json`; an empty object for an app of a device.
+    func storeArchive(_ bytes: [UInt8], _ sha256: String, app: Identifier, manifest: JSON) throws(PostgresError) {
+        // One that is there may be without its bytes, or without a manifest.
+        try database.query(
+            """
+            INSERT INTO hub.app_version AS v (app_id, sha256, manifest, archive) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (app_id, sha256) DO UPDATE SET archive = EXCLUDED.archive,
+                manifest = CASE WHEN EXCLUDED.manifest = '{}' THEN v.manifest ELSE EXCLUDED.manifest END
+            """, .text(app.text), .text(sha256), .text(manifest.text()), .bytes(bytes))
     }
 
     /// Reads `appConfig.json` and checks it against the rest of the archive.

@@ -81,11 +81,25 @@ extension HubCore {
         }
         let positions = entry.positions ?? algorithm.inputSensors.map { PositionQuery(sensorType: $0) }
         try check(positions, against: algorithm, reader)
+        try check(runtime: entry, reader)
         let outputs = try checkedOutputs(
             entry.outputs, against: algorithm, reader, after: earlier.map { ($0.key, $0.outputs) })
         return CheckedEntry(
             key: key, entry: entry, app: app, sha256: sha256, script: algorithm.script, positions: positions,
             outputs: outputs)
+    }
+
+    private func check(runtime entry: DeploymentEntry, _ reader: DocumentReader) throws(ValidationError) {
+        guard let runtime = configuration.runtimes[entry.runtime] else {
+            let known = (configuration.runtimes.keys.map(\.text) + ["python"]).sorted()
+            let place = try reader.optional("environment")?.optional("lang") ?? reader
+            throw place.error(
+                "'\(entry.runtime)' is not known: one of \(known.joined(separator: ", "))"
+                    + didYouMean(entry.runtime.text, among: known))
+        }
+        if !runtime.usesPython, !entry.requirements.isEmpty {
+            throw reader.error("environment.dependencies are for lang python, not for '\(runtime.name)'")
+        }
     }
 
     /// The algorithm counts on the types of its `input_sensors`, in their order.
@@ -130,7 +144,7 @@ extension HubCore {
         let instance = AlgorithmInstance(
             id: try freeInstanceID(app: entry.app.id, algorithm: entry.entry.algorithm), app: entry.app.id,
             sha256: entry.sha256, algorithm: entry.entry.algorithm, script: entry.script,
-            language: entry.entry.language,
+            runtime: entry.entry.runtime,
             requirements: entry.app.requirements
                 + entry.entry.requirements.filter { !entry.app.requirements.contains($0) },
             positions: entry.positions, outputs: entry.outputs, mayRunCommands: entry.entry.mayRunCommands, node: nil,
@@ -176,7 +190,7 @@ extension HubCore {
     }
 
     /// `{app}-{algorithm}-{number}`, a number that no instance ever had.
-    private func freeInstanceID(app: Identifier, algorithm: Identifier) throws -> Identifier {
+    func freeInstanceID(app: Identifier, algorithm: Identifier) throws -> Identifier {
         let base = "\(app)-\(algorithm)".prefix(56)
         let rows = try database.query(
             "SELECT id FROM hub.algorithm_instance WHERE starts_with(id, $1)", .text("\(base)-"))
@@ -208,24 +222,37 @@ extension HubCore {
             let hint = didYouMean(id, among: instances.keys.map(\.text) + commands.keys.map(\.text))
             throw Refusal(.notFound, "no algorithm instance or command '\(id.prefix(80))' runs\(hint)")
         }
+        if try database.query("SELECT FROM hub.device_app WHERE instance_id = $1", .text(id)).first != nil {
+            throw Refusal(
+                .conflict,
+                "'\(id)' is an app of device '\(instance.node?.text ?? "")': "
+                    + "sensorhub apps stop \(instance.app) --node \(instance.node?.text ?? "")")
+        }
         try database.transaction {
-            try database.query(
-                "UPDATE hub.algorithm_instance SET stopped_at = now() WHERE id = $1", .text(instance.id.text))
-            try database.query(
-                "UPDATE hub.binding SET until = now(), until_reason = 'stopped' WHERE instance_id = $1 AND until IS NULL",
-                .text(instance.id.text))
-            try BrokerAccess.revoke(.algorithm(instance.id), in: database)
-            try ProgramWish.forget(ProgramID(.algorithm, instance.id), in: database)
+            try endInstance(instance.id)
             try record("instance.stopped", instance.id.text)
         }
-        instances[instance.id] = nil
         try stopCommands { $0.instance == instance.id }
         tellOutputStatus(of: instance, isOnline: false, "algorithm instance '\(instance.id)' was stopped")
-        publish(
-            OutgoingMessage(
-                topic: topics.algorithm(instance.id.text, .binding), payload: [], isRetained: true))
-        changeRights()
-        changePlan(of: instance.node)
+        forgetInstance(instance.id, on: instance.node)
         return Reply(["kind": "algorithm"])
+    }
+
+    /// Takes an instance and its rights from the database. In a transaction of the caller.
+    func endInstance(_ id: Identifier) throws(PostgresError) {
+        try database.query("UPDATE hub.algorithm_instance SET stopped_at = now() WHERE id = $1", .text(id.text))
+        try database.query(
+            "UPDATE hub.binding SET until = now(), until_reason = 'stopped' WHERE instance_id = $1 AND until IS NULL",
+            .text(id.text))
+        try BrokerAccess.revoke(.algorithm(id), in: database)
+        try ProgramWish.forget(ProgramID(.algorithm, id), in: database)
+    }
+
+    /// An instance has ended for good.
+    func forgetInstance(_ id: Identifier, on node: Identifier?) {
+        instances[id] = nil
+        publish(OutgoingMessage(topic: topics.algorithm(id.text, .binding), payload: [], isRetained: true))
+        changeRights()
+        changePlan(of: node)
     }
 }

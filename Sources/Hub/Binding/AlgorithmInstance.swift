@@ -17,7 +17,8 @@ struct AlgorithmInstance {
     let sha256: String
     let algorithm: Identifier
     let script: String
-    let language: Language
+    /// The name of its runtime.
+    let runtime: Identifier
     let requirements: [String]
     let positions: [PositionQuery]
     /// The sensors that it is to publish readings of.
@@ -55,7 +56,7 @@ struct AlgorithmInstance {
         for row in rows {
             guard let id = Identifier(row.text("id")), let app = Identifier(row.text("app_id")),
                 let algorithm = Identifier(row.text("algorithm")),
-                let language = Language(rawValue: row.text("language"))
+                let runtime = Identifier(row.text("language"))
             else { continue }
             let positions = try (JSON(parsing: row.text("positions")).array ?? []).map { try PositionQuery(json: $0) }
             let outputs = try (JSON(parsing: row.text("outputs")).array ?? []).map { try OutputPosition(json: $0) }
@@ -72,7 +73,7 @@ struct AlgorithmInstance {
             }
             instances[id] = AlgorithmInstance(
                 id: id, app: app, sha256: row.text("sha256"), algorithm: algorithm, script: row.text("script"),
-                language: language,
+                runtime: runtime,
                 requirements: (try JSON(parsing: row.text("requirements")).array ?? []).compactMap(\.string),
                 positions: positions, outputs: outputs, mayRunCommands: row.bool("commands"),
                 node: row.optional("node").flatMap { Identifier($0) },
@@ -91,10 +92,25 @@ struct AlgorithmInstance {
             VALUES ($1, $2, $3, $4, $5, $6, ARRAY(SELECT json_array_elements_text($7)), $8, $9, $10)
             """,
             .text(id.text), .text(app.text), .text(sha256), .text(algorithm.text), .text(script),
-            .text(language.rawValue), .text(JSON.array(requirements.map { .string($0) }).text()),
+            .text(runtime.text), .text(JSON.array(requirements.map { .string($0) }).text()),
             .text(JSON.array(positions.map(\.json)).text()), .text(JSON.array(outputs.map(\.json)).text()),
             .bool(mayRunCommands))
         try storeBinding(sensorIDs: sensorIDs, in: database)
+    }
+
+    /// Stores an instance without binding, in place of one of its id. In a transaction of the caller.
+    func replace(in database: Connection) throws {
+        try database.query(
+            """
+            INSERT INTO hub.algorithm_instance
+                (id, app_id, sha256, algorithm, script, language, requirements, positions, outputs, node, binding_reason)
+            VALUES ($1, $2, $3, $4, $5, $6, ARRAY(SELECT json_array_elements_text($7)), '[]', '[]', $8, $9)
+            ON CONFLICT (id) DO UPDATE SET sha256 = EXCLUDED.sha256, script = EXCLUDED.script,
+                language = EXCLUDED.language, requirements = EXCLUDED.requirements
+            """,
+            .text(id.text), .text(app.text), .text(sha256), .text(algorithm.text), .text(script),
+            .text(runtime.text), .text(JSON.array(requirements.map { .string($0) }).text()), .text(node?.text),
+            .text(bindingReason))
     }
 
     /// Closes what is no longer bound and opens what is new, so that the history stays. In a transaction of the caller.

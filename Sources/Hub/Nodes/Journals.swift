@@ -20,7 +20,10 @@ extension HubCore {
         try trimLines(of: report.program, added: taken.lineCount)
         if isPlaced(report.program, on: node) { taken.states.forEach(watchForCrashLoop) }
         for state in taken.states { try closeCommand(state, from: node) }
-        if let present = taken.present { tellOutputStatus(present, from: node) }
+        if let present = taken.present {
+            tellOutputStatus(present, from: node)
+            try removePassing(present, on: node)
+        }
         publish(
             OutgoingMessage(
                 topic: topics.node(node.text, .command),

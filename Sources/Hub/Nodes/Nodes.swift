@@ -32,7 +32,10 @@ extension HubCore {
             onlineNodes.insert(node)
             try placeWaiting()
         } else {
-            onlineNodes.remove(node)
+            if onlineNodes.remove(node) != nil {
+                let topic = configuration.devices.reports[.disconnected]!.filled(["DEVICE_ID": node.text])
+                publish(OutgoingMessage(topic: topic, payload: Array("{}".utf8)))
+            }
             for instance in instances.values where instance.node == node {
                 tellOutputStatus(of: instance, .unknown, "node '\(node)' is offline")
             }
@@ -90,16 +93,29 @@ extension HubCore {
                     work: .driver(name: driver, type: type, instance: sensor.instance), isEnabled: wish.isEnabled,
                     generation: wish.generation))
         }
+        let apps = try DeviceApp.all(on: node, in: database)
+        let appsByInstance = Dictionary(apps.map { ($0.instance, $0) }, uniquingKeysWith: { first, _ in first })
+        var refused: [JSON] = []
         for instance in instances.values where instance.node == node {
             let program = ProgramID(.algorithm, instance.id)
+            guard let runtime = configuration.runtimes[instance.runtime] else {
+                refused.append([
+                    "id": .string(instance.id.text), "program": .string(program.kind.rawValue),
+                    "error": .string("the runtime '\(instance.runtime)' is not declared at the hub any more"),
+                ])
+                continue
+            }
             let wish = wishes[program] ?? ProgramWish()
+            let app = appsByInstance[instance.id]
             programs.append(
                 PlannedProgram(
                     program: program, credential: program.user.flatMap { hashes[$0.description] },
-                    work: .algorithm(
-                        app: instance.app, sha256: instance.sha256, script: instance.script,
-                        language: instance.language,
-                        requirements: instance.requirements),
+                    work: .app(
+                        AppWork(
+                            app: instance.app, sha256: instance.sha256, script: instance.script, runtime: runtime,
+                            requirements: instance.requirements,
+                            arguments: app.map(\.arguments.words) ?? [instance.id.text],
+                            device: app?.run(configuration.devices))),
                     isEnabled: wish.isEnabled, generation: wish.generation))
         }
         for command in commands.values where command.node == node {
@@ -107,7 +123,9 @@ extension HubCore {
                 PlannedProgram(program: command.program, credential: nil, work: .command(command.specification)))
         }
         programs.sort { "\($0.program)" < "\($1.program)" }
-        let command: JSON = ["kind": "plan", "programs": .array(programs.map(\.json))]
+        let command: JSON = [
+            "kind": "plan", "programs": .array(programs.map(\.json) + refused), "devices": configuration.devices.json,
+        ]
         return OutgoingMessage(topic: topics.node(node.text, .command), payload: command.bytes())
     }
 }

@@ -48,7 +48,10 @@ extension HubCore {
             if isPlaced(report.program, on: node) { watchForCrashLoop(report) }
             try closeCommand(report, from: node)
         }
-        if isPresent { tellOutputStatus(report, from: node) }
+        if isPresent {
+            tellOutputStatus(report, from: node)
+            try removePassing(report, on: node)
+        }
     }
 
     /// Says of the outputs of an algorithm instance how it is.
@@ -163,7 +166,7 @@ extension HubCore {
         }
         guard
             let row = try database.query(
-                "SELECT archive FROM hub.app_version WHERE sha256 = $1 LIMIT 1", .text(sha256)
+                "SELECT archive FROM hub.app_version WHERE sha256 = $1 AND archive <> '' LIMIT 1", .text(sha256)
             ).first
         else { return }
         publish(

@@ -3,8 +3,8 @@ import Synchronization
 import Watch
 import WatchInProcess
 
-/// A command of `python`, run to its end.
-struct PythonCommand: Sendable {
+/// A command that prepares a program, of pip for example, run to its end.
+struct PreparationCommand: Sendable {
     let name: String
     let recordFile: String
     let specification: ProgramSpecification
@@ -15,14 +15,15 @@ struct PythonCommand: Sendable {
     private static let timeout = Duration.seconds(1_800)
 
     init(
-        name: String, recordFile: String, python: String, arguments: [String], environment: [String: String],
-        output: @escaping @Sendable ([OutputLine]) -> Void
+        name: String, recordFile: String, executable: String, arguments: [String], environment: [String: String],
+        workingDirectory: String = "/", output: @escaping @Sendable ([OutputLine]) -> Void
     ) {
         self.name = name
         self.recordFile = recordFile
         self.output = output
         specification = ProgramSpecification(
-            executable: python, arguments: arguments, environment: environment, workingDirectory: "/",
+            executable: executable, arguments: arguments, environment: environment,
+            workingDirectory: workingDirectory,
             restart: RestartPolicy(.never, startSeconds: .zero), stopWait: .seconds(3))
     }
 

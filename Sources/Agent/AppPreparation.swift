@@ -1,0 +1,86 @@
+import Files
+import Glibc
+import HubModel
+import SimdJSON
+import Watch
+
+/// Makes what an app's program needs to run: the app's files, and what its runtime says.
+struct AppPreparation: Sendable {
+    let program: ProgramID
+    let site: ProgramSite
+    /// Told what takes time.
+    let report: @Sendable (String) async -> Void
+
+    func specification(_ work: AppWork, password: String) async throws(PreparationError) -> ProgramSpecification {
+        if let device = work.device { try DeviceAppSchedule(program: program, folders: site.folders).check(device) }
+        let folder = try await site.apps.folder(of: work.app, sha256: work.sha256) {
+            await report("fetching app '\(work.app)'")
+        }
+        let path = "\(folder)/\(work.script)"
+        var file = stat()
+        guard stat(path, &file) == 0, file.st_mode & S_IFMT == S_IFREG else {
+            throw PreparationError("app '\(work.app)' has no file '\(work.script)'", isFinal: true)
+        }
+        let state = site.folders.state(of: program)
+        do { try Folder.make(state) } catch { throw PreparationError("\(state) cannot be made: \(error)") }
+
+        var environment = site.environment(of: program, password: password)
+        environment["SENSORHUB_INSTANCE"] = program.id.text
+        environment["SENSORHUB_APP"] = work.app.text
+        environment["SENSORHUB_STATE"] = state
+        if let device = work.device { environment["SENSORHUB_PARAMETERS"] = JSON.object(device.parameters).text() }
+
+        var values: [Runtime.Placeholder: String] = [.app: folder, .entry: path, .state: state]
+        let needs = RuntimeNeeds(runtime: work.runtime, program: program, site: site, environment: environment)
+        try needs.checkPrograms()
+        if work.runtime.usesPython {
+            values[.python] = try await site.environments.interpreter(
+                for: work.requirements, waiting: { await report("preparing Python environment") },
+                progress: { [journals = site.journals, program] in journals.tell(program, $0) })
+        }
+        try await needs.checkCommands(values)
+        for step in work.runtime.prepare {
+            if let file = step.file, !File.exists("\(folder)/\(file)") { continue }
+            await report("preparing: \(step.command.joined(separator: " "))")
+            _ = try await needs.run(Runtime.fill(step.command, values)) { [journals = site.journals, program] in
+                journals.tell(program, $0)
+            }
+        }
+        if let time = work.device?.notBefore { try await wait(until: time) }
+
+        var command = Runtime.fill(work.runtime.start, values) + work.arguments
+        if command[0] == path {
+            // A zip made elsewhere does not say that a file may be executed.
+            guard chmod(path, 0o700) == 0 else {
+                throw PreparationError(
+                    "'\(work.script)' cannot be made executable: \(String(cString: strerror(errno)))")
+            }
+        }
+        if let niceness = work.device?.niceness, niceness != 0 { command = ["nice", "-n", "\(niceness)"] + command }
+        return ProgramSpecification(
+            executable: command[0], arguments: Array(command.dropFirst()), environment: environment,
+            workingDirectory: folder, restart: Self.restart(work.device))
+    }
+
+    /// An algorithm is to run for ever; an app of a device says itself how often it may be tried.
+    private static func restart(_ device: DeviceAppRun?) -> RestartPolicy {
+        guard let device else { return RestartPolicy(.unexpected, startRetries: 10, backoffCap: .seconds(60)) }
+        guard device.retries else { return .never }
+        return RestartPolicy(
+            .unexpected, startRetries: nil, maximumRestarts: device.maximumRetries, backoffCap: .seconds(60))
+    }
+
+    /// In short steps, as the clock may be set meanwhile.
+    private func wait(until time: Int64) async throws(PreparationError) {
+        var isTold = false
+        while case let left = time - microsecondsNow(), left > 0 {
+            if !isTold { await report("waits for its time, in \((left + 999_999) / 1_000_000) s") }
+            isTold = true
+            do {
+                try await Task.sleep(for: .microseconds(min(left, 10_000_000)))
+            } catch {
+                throw PreparationError("it was not waited for")
+            }
+        }
+    }
+}

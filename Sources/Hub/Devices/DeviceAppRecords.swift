@@ -1,0 +1,89 @@
+import Archive
+import HubModel
+import Postgres
+import SimdJSON
+
+extension HubCore {
+    /// How an app is, as its node has last said.
+    struct DeviceAppState {
+        let value: ProgramState?
+        let word: String
+        let reason: String
+        let program: JSONObject
+        /// True from start_app to its end, also while it waits for its next start.
+        let isUp: Bool
+        /// True where there is nothing to stop.
+        let isAtRest: Bool
+    }
+
+    func state(of app: DeviceApp) throws -> DeviceAppState {
+        let row = try database.query(
+            """
+            SELECT state, reason, pid, run, (extract(epoch FROM since) * 1000)::bigint AS since
+            FROM hub.program WHERE kind = 'algorithm' AND id = $1
+            """, .text(app.instance.text)
+        ).first
+        let state = row.flatMap { ProgramState(rawValue: $0.text("state")) }
+        let isUp =
+            switch state {
+            case .running, .stopping, .backoff: true
+            // One that was just installed is getting ready.
+            case nil, .unknown, .starting: app.isWanted
+            case .stopped, .exited, .fatal: false
+            }
+        let word = state?.rawValue ?? ProgramState.stopped.rawValue
+        let isAtRest =
+            switch state {
+            case .fatal: true
+            // It may be waiting for its next start.
+            case .exited: !(app.isWanted && app.package.rules.retry)
+            case nil, .stopped, .unknown: !app.isWanted
+            case .starting, .running, .stopping, .backoff: false
+            }
+        let reason = row?.text("reason") ?? "nothing was heard of it yet"
+        return DeviceAppState(
+            value: state, word: word, reason: reason,
+            program: [
+                "instance": .string(app.instance.text), "state": .string(word),
+                "reason": .string(reason),
+                "pid": row?.optional("pid").flatMap { Int64($0) }.map { .int($0) } ?? .null,
+                "runs": .int(row?.int("run") ?? 0), "since": row.map { .int($0.int("since")) } ?? .null,
+            ], isUp: isUp, isAtRest: isAtRest)
+    }
+
+    func record(of app: DeviceApp) throws -> JSON {
+        let state = try state(of: app)
+        return [
+            "name": .string(app.id.text), "type": .string(app.package.type.text), "state": state.isUp ? 1 : 0,
+            "process": .object(state.program), "created_at": .int(app.createdAt), "updated_at": .int(app.updatedAt),
+            "info": .object(app.package.info), "init_params": app.package.parameters.json,
+            "scheduling": app.package.rules.json, "app_args": app.arguments.json,
+            "ui": .bool(!app.package.page.isEmpty), "version": .string(instances[app.instance]?.sha256 ?? ""),
+        ]
+    }
+
+    /// `app_page`: a file of the app's page.
+    func page(_ parameters: DocumentReader, on node: Identifier) throws -> Reply {
+        try parameters.allowOnly(["node", "app_id", "file"])
+        let app = try requiredDeviceApp(parameters, on: node)
+        guard !app.package.page.isEmpty else {
+            throw Refusal(.notFound, "app '\(app.id)' has no page: its archive has no folder \(AppPackage.pageFolder)")
+        }
+        let name = AppPackage.pageFolder + (try parameters.optional("file")?.string() ?? "index.html")
+        guard app.package.page.contains(name), let instance = instances[app.instance],
+            let row = try database.query(
+                "SELECT archive FROM hub.app_version WHERE app_id = $1 AND sha256 = $2", .text(app.id.text),
+                .text(instance.sha256)
+            ).first
+        else {
+            throw Refusal(
+                .notFound,
+                "app '\(app.id)' has no file '\(name.prefix(200))'\(didYouMean(name, among: app.package.page))")
+        }
+        let content = try Archive(row.bytes("archive")).read(keeping: [name]).contents[name] ?? []
+        return Reply([
+            "app_id": .string(app.id.text), "error": "", "file": .string(name),
+            "files": .array(app.package.page.map { .string($0) }), "data": .string(Base64.encode(content)),
+        ])
+    }
+}
