@@ -99,7 +99,7 @@ let package = Package(
         .target(
             name: "Agent",
             dependencies: [
-                "Archive", "Files", "HubModel", "MQTT", "SimdJSON", "Watch", "WatchInProcess",
+                "Archive", "CShims", "Files", "HubModel", "MQTT", "SimdJSON", "Watch", "WatchInProcess",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(

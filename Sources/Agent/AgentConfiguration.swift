@@ -25,12 +25,20 @@ public struct AgentConfiguration: Sendable {
     public var statisticsInterval: Duration
     /// Whether it runs commands that somebody else asks for: any program, as the agent's own user.
     public var takesCommands: Bool
+    /// Of every program whose deployment does not say its own.
+    public var limits: Limits
+    /// Whether algorithms are isolated, where the machine can do it and their deployment does not say.
+    public var isolatesAlgorithms: Bool
+    /// The user that a root's agent runs algorithms as; nil for the first of the usual ones.
+    public var account: String?
 
     public init(
         node: Identifier, hub: Identifier, broker: BrokerAddress, password: String, dataDirectory: String,
         driverExecutable: String, watchExecutable: String, pythonLibrary: String, python: String = "python3",
         version: String = "",
-        statisticsInterval: Duration = .seconds(5), takesCommands: Bool = false
+        statisticsInterval: Duration = .seconds(5), takesCommands: Bool = false,
+        limits: Limits = .none, isolatesAlgorithms: Bool = true,
+        account: String? = nil
     ) {
         self.node = node
         self.hub = hub
@@ -44,6 +52,9 @@ public struct AgentConfiguration: Sendable {
         self.version = version
         self.statisticsInterval = statisticsInterval
         self.takesCommands = takesCommands
+        self.limits = limits
+        self.isolatesAlgorithms = isolatesAlgorithms
+        self.account = account
     }
 }
 

@@ -286,6 +286,7 @@ actor AgentCore {
             // No other one will ever have its id.
             case .algorithm, .command: journals.forget(program, removing: [folder])
             }
+            site.confinement.forget(program)
         }
     }
 

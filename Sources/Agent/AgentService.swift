@@ -40,6 +40,15 @@ public final class AgentService: Sendable {
         if !leftovers.isEmpty {
             logger.warning("ended what an earlier agent was preparing: \(leftovers.joined(separator: ", "))")
         }
+        let confinement = try await onThread { [configuration] () throws(AgentError) in
+            try MachineConfinement.find(configuration)
+        }
+        do { try ConfinementReport.write(confinement.capabilities, folder: folders.root) } catch {
+            logger.warning("what can be held to limits here cannot be written down: \(error)")
+        }
+        for report in ConfinementReport.reports(of: confinement.capabilities) {
+            logger.info("\(report.subject): \(report.detail)\(report.advice.isEmpty ? "" : " (\(report.advice))")")
+        }
         await onThread {
             AppStore.removeIncomplete(in: folders)
             PythonEnvironments.removeIncomplete(in: folders)
@@ -56,7 +65,8 @@ public final class AgentService: Sendable {
             journals: journals, watches: Watches(configuration, folders), link: link, messages: messages,
             apps: AppStore(folders: folders, link: link, messages: messages),
             environments: PythonEnvironments(configuration, folders: folders),
-            device: DevicePublisher(node: configuration.node, folders: folders), logger: logger)
+            device: DevicePublisher(node: configuration.node, folders: folders), confinement: confinement,
+            logger: logger)
         await AgentCore(site, planWait: planWait).serve()
     }
 

@@ -7,6 +7,8 @@ import Watch
 /// Makes what an app's program needs to run: the app's files, and what its runtime says.
 struct AppPreparation: Sendable {
     let program: ProgramID
+    let limits: Limits
+    let isolation: Bool?
     let site: ProgramSite
     /// Told what takes time.
     let report: @Sendable (String) async -> Void
@@ -30,6 +32,7 @@ struct AppPreparation: Sendable {
         environment["SENSORHUB_STATE"] = state
         if let device = work.device { environment["SENSORHUB_PARAMETERS"] = JSON.object(device.parameters).text() }
 
+        var shared = [folder], seen = [folder]
         var values: [Runtime.Placeholder: String] = [.app: folder, .entry: path, .state: state]
         let needs = RuntimeNeeds(runtime: work.runtime, program: program, site: site, environment: environment)
         try needs.checkPrograms()
@@ -37,6 +40,10 @@ struct AppPreparation: Sendable {
             values[.python] = try await site.environments.interpreter(
                 for: work.requirements, waiting: { await report("preparing Python environment") },
                 progress: { [journals = site.journals, program] in journals.tell(program, $0) })
+            let environment = PythonEnvironments.folder(ofInterpreter: values[.python]!)
+            shared.append(environment)
+            // An interpreter of the machine's that is none of the system's folders.
+            seen += [environment] + PythonEnvironments.base(ofInterpreter: values[.python]!)
         }
         try await needs.checkCommands(values)
         for step in work.runtime.prepare {
@@ -51,15 +58,19 @@ struct AppPreparation: Sendable {
         var command = Runtime.fill(work.runtime.start, values) + work.arguments
         if command[0] == path {
             // A zip made elsewhere does not say that a file may be executed.
-            guard chmod(path, 0o700) == 0 else {
+            guard chmod(path, 0o755) == 0 else {
                 throw PreparationError(
                     "'\(work.script)' cannot be made executable: \(String(cString: strerror(errno)))")
             }
         }
         if let niceness = work.device?.niceness, niceness != 0 { command = ["nice", "-n", "\(niceness)"] + command }
-        return ProgramSpecification(
+        let specification = ProgramSpecification(
             executable: command[0], arguments: Array(command.dropFirst()), environment: environment,
             workingDirectory: folder, restart: Self.restart(work.device))
+        try site.confinement.handOver(own: [state], shared: shared, in: site.folders)
+        return try site.confine(
+            specification, of: program, limits: limits, isolation: isolation,
+            view: Sandbox.View(readOnly: seen, writable: [state]))
     }
 
     /// An algorithm is to run for ever; an app of a device says itself how often it may be tried.

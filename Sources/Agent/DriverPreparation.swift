@@ -7,6 +7,7 @@ import Watch
 /// Makes what a driver needs to run.
 struct DriverPreparation: Sendable {
     let program: ProgramID
+    let limits: Limits
     let site: ProgramSite
 
     /// The exit code of a program whose configuration is wrong (`EX_CONFIG`, sysexits.h).
@@ -28,12 +29,13 @@ struct DriverPreparation: Sendable {
         var environment = site.environment(of: program, password: password)
         environment["SENSORHUB_CONFIG"] = path
         environment["SENSORHUB_STATE"] = state
-        return ProgramSpecification(
+        let specification = ProgramSpecification(
             executable: DriverExecutable.path(
                 of: driver, among: environment["PATH"] ?? "", otherwise: site.configuration.driverExecutable),
             environment: environment, workingDirectory: state,
             restart: RestartPolicy(
                 .always, fatalExitCodes: [Self.configurationError], startRetries: nil, backoffCap: .seconds(30)))
+        return try site.confine(specification, of: program, limits: limits)
     }
 }
 

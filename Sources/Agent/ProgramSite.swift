@@ -12,6 +12,7 @@ struct ProgramSite: Sendable {
     let apps: AppStore
     let environments: PythonEnvironments
     let device: DevicePublisher
+    let confinement: MachineConfinement
     let logger: Logger
     /// The waiting time after a preparation that failed: the first one, and the longest.
     var retryFirst = Duration.seconds(5)

@@ -62,6 +62,17 @@ actor PythonEnvironments {
         return "\(environment)/bin/python"
     }
 
+    /// The environment that an interpreter of ours belongs to.
+    static func folder(ofInterpreter path: String) -> String { Folder.parent(of: Folder.parent(of: path)) }
+
+    /// Where Python itself is installed that an environment was made with: nothing for the system's, a folder for one
+    /// below a home, say.
+    static func base(ofInterpreter path: String) -> [String] {
+        guard let real = Command.realPath(path) else { return [] }
+        let base = folder(ofInterpreter: real)
+        return base == "/" || base == "/usr" || base.hasPrefix("/usr/") ? [] : [base]
+    }
+
     /// Removes environments that no program has been started in for long.
     func removeUnused(olderThan seconds: Int) async {
         let names = Set(used.map { String(Self.name($0)) })

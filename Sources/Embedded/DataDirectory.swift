@@ -44,7 +44,7 @@ public struct DataDirectory: Sendable, Hashable {
     /// What hub, agent, broker and database have to say.
     public var logs: String { "\(path)/log" }
     /// The agent's own folder.
-    var agent: String { "\(path)/agent" }
+    public var agent: String { "\(path)/agent" }
     /// Records of the running programs, by which the next start finds those that a crash has left.
     var records: String { "\(path)/programs" }
 

@@ -36,4 +36,10 @@ extension ProgramEnding {
         let signal = waitStatus & 0x7F
         self = signal == 0 ? .exited((waitStatus >> 8) & 0xFF) : .signaled(signal)
     }
+
+    /// What a wrapping says of the program in it: an exit code of 128 and a signal's number stands for that signal, as in a
+    /// shell.
+    var ofWrapped: ProgramEnding {
+        if case .exited(let code) = self, (129...192).contains(code) { .signaled(code - 128) } else { self }
+    }
 }

@@ -206,6 +206,7 @@ extension ResourceLimit.Kind {
     fileprivate var number: Int32 {
         let resource =
             switch self {
+            case .data: RLIMIT_DATA
             case .addressSpace: RLIMIT_AS
             case .processorTime: RLIMIT_CPU
             case .processes: __RLIMIT_NPROC

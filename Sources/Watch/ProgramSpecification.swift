@@ -3,6 +3,8 @@ import Glibc
 /// A limit of setrlimit(2).
 public struct ResourceLimit: Sendable, Hashable {
     public enum Kind: String, Sendable, Hashable, CaseIterable {
+        /// Bytes of private memory that can be written (RLIMIT_DATA, which counts anonymous mappings since Linux 4.7).
+        case data
         /// Bytes of address space.
         case addressSpace
         /// Seconds of processor time.
@@ -51,6 +53,9 @@ public struct ProgramSpecification: Sendable, Hashable {
     public var resourceLimits: [ResourceLimit] = []
     /// The folder of a control group (version 2) that the process joins before it is executed; nil for none.
     public var cgroup: String?
+    /// True for a program in a wrapping that cannot end by the signal that its program ended by, and ends with 128 and
+    /// the signal's number instead.
+    public var tellsSignalByExitCode = false
     public var input: ProgramInput = .none
     public var restart: RestartPolicy
     /// What asks the program's process group to end.

@@ -111,7 +111,9 @@ package final class Watch {
             } else if memory.map({ $0.status.run < run || ($0.status.run == run && $0.status.pid != nil) }) ?? true {
                 let ending = ProgramProcess.ending(of: record.pid, run: run, in: folder.ending)
                 drain()
-                fate = .ended(ending, lastErrorLine: output.lastErrorLine.map(Self.shortened))
+                fate = .ended(
+                    order.specification.tellsSignalByExitCode ? ending.ofWrapped : ending,
+                    lastErrorLine: output.lastErrorLine.map(Self.shortened))
             }
         }
         let isWanted = order.start > start
@@ -170,7 +172,10 @@ package final class Watch {
         self.process = nil
         input.close()
         drain()
-        handle(.ended(ending, lastErrorLine: output.lastErrorLine.map(Self.shortened)))
+        handle(
+            .ended(
+                order.specification.tellsSignalByExitCode ? ending.ofWrapped : ending,
+                lastErrorLine: output.lastErrorLine.map(Self.shortened)))
     }
 
     /// An error can be as long as a line; a reason is for a table.

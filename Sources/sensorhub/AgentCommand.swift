@@ -37,7 +37,10 @@ struct AgentCommand: AsyncParsableCommand {
                 pythonLibrary: settings.optional("agent.python") ?? installation.python,
                 version: sensorhubVersion,
                 statisticsInterval: .seconds(min(try settings.number("agent.statisticsSeconds", default: 5), 86_400)),
-                takesCommands: try settings.flag("agent.commands")),
+                takesCommands: try settings.bool("agent.commands", default: false),
+                limits: try settings.limits("agent.limits"),
+                isolatesAlgorithms: try settings.bool("agent.isolation", default: true),
+                account: settings.optional("agent.user")),
             logger: logger)
         try await runService(TaskService(body: service.run), logger: logger)
     }

@@ -1,3 +1,4 @@
+import Agent
 import ArgumentParser
 import Embedded
 import Glibc
@@ -25,6 +26,7 @@ struct DoctorCommand: AsyncParsableCommand {
     func run() async throws {
         var findings = programs()
         findings += folder()
+        findings += confinement()
         if let file = try? ConnectionFile(data: options.directory) {
             findings += permissions(of: file)
             if let database = file.database { findings += self.database(database) }
@@ -120,6 +122,15 @@ struct DoctorCommand: AsyncParsableCommand {
                 detail: "\(path), \(free) MiB free",
                 advice: free < 1_000 ? "make room: a full disk stops the database" : "")
         ]
+    }
+
+    /// What the agent of this folder has found; nothing where it has none.
+    private func confinement() -> [Finding] {
+        (ConfinementReport.read(folder: options.directory.agent) ?? []).map { report in
+            Finding(
+                verdict: report.isComplete ? .good : .warning, subject: report.subject, detail: report.detail,
+                advice: report.advice)
+        }
     }
 
     private func permissions(of file: ConnectionFile) -> [Finding] {

@@ -3,6 +3,7 @@ import Embedded
 import HubModel
 import Hub
 import MQTT
+import SimdJSON
 import SystemPackage
 
 /// What a service is told by file, environment and options, in this order of rising strength; see docs/running.md.
@@ -82,13 +83,24 @@ struct ServiceConfiguration {
         return Int64(number)
     }
 
-    /// False where it is not set.
-    func flag(_ key: String) throws -> Bool {
-        guard let flag = reader.bool(forKey: ConfigKey(key)) else {
-            guard let text = optional(key) else { return false }
-            throw CommandError("'\(key)' is '\(text)', which is neither true nor false")
+    func bool(_ key: String, default standard: Bool) throws -> Bool {
+        if let value = reader.bool(forKey: ConfigKey(key)) { return value }
+        guard let text = optional(key) else { return standard }
+        throw CommandError("'\(key)' is '\(text)', which is neither true nor false")
+    }
+
+    /// As in a deployment: `agent.limits.memory` and so on.
+    func limits(_ key: String) throws -> Limits {
+        var object = JSONObject()
+        for name in ["memory", "cpu", "processes", "files"] {
+            let key = "\(key).\(name)"
+            if let number = reader.int(forKey: ConfigKey(key)) {
+                object[name] = .int(Int64(number))
+            } else if let text = optional(key) {
+                object[name] = Int64(text).map { .int($0) } ?? .string(text)
+            }
         }
-        return flag
+        do { return try Limits(DocumentReader(.object(object), path: key)) } catch { throw CommandError("\(error)") }
     }
 
     /// The files of the broker's users and rights, where the hub is to keep them.

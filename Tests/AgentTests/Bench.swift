@@ -113,7 +113,9 @@ final class Bench {
             node: Identifier("here")!, hub: Identifier("main")!, broker: BrokerAddress(host: "127.0.0.1", port: port),
             password: "secret", dataDirectory: "\(folder)/data", driverExecutable: "\(folder)/driver",
             watchExecutable: builtProgram("sensorhub-watch"),
-            pythonLibrary: pythonLibrary, python: python, version: "1.2.3")
+            pythonLibrary: pythonLibrary, python: python, version: "1.2.3",
+            // What these tests run writes into the bench's folder. Confined programs have the tests of the whole hub.
+            isolatesAlgorithms: false, account: "root")
         return AgentService(
             configuration, logger: Logger(label: "agent", factory: { _ in SwiftLogNoOpLogHandler() }),
             planWait: planWait)

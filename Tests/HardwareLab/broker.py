@@ -90,7 +90,10 @@ class Broker:
                 self._changed.wait(min(left, 0.5))
 
     def publish(self, topic: str, document: Any) -> None:
-        self._client.publish(f"{ROOT}/{topic}", json.dumps(document), qos=1).wait_for_publish(TIMEOUT_SECONDS)
+        self.publish_bytes(topic, json.dumps(document).encode())
+
+    def publish_bytes(self, topic: str, payload: bytes) -> None:
+        self._client.publish(f"{ROOT}/{topic}", payload, qos=1).wait_for_publish(TIMEOUT_SECONDS)
 
     def call(self, sensor: str, function: str, **parameters: Any) -> dict[str, Any]:
         """Calls a control function and returns the reply."""

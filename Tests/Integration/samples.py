@@ -114,7 +114,7 @@ def app_zip(folder: Path, id: str, script: str, text: str, *sensor_types: str) -
     return make_zip(folder / f"{id}.zip", {"appConfig.json": config, script: text})
 
 
-def deployment(app: str, *positions: dict[str, Any], lang: str = "executable") -> dict[str, Any]:
+def deployment(app: str, *positions: dict[str, Any], lang: str = "executable", **besides: Any) -> dict[str, Any]:
     return {
         "noOfAlgo": 1,
         "1": {
@@ -123,6 +123,7 @@ def deployment(app: str, *positions: dict[str, Any], lang: str = "executable") -
             "sensor_info": list(positions),
             "scheduling_info": {"request_type": "start"},
             "environment": {"lang": lang, "dependencies": []},
+            **besides,
         },
     }
 

@@ -111,10 +111,11 @@ def test_a_new_sensor_of_a_disabled_ones_name_is_not_disabled(own_hub: Hub) -> N
 
 def test_start_is_for_what_has_ended(own_hub: Hub, running: str, tmp_path: Path) -> None:
     assert f"'{running}' is RUNNING: sensorhub restart" in own_hub.refusal("start", running)
-    mood = tmp_path / "mood"
+    # Where any user may read it: root's algorithms are not root.
+    mood = own_hub.data / "mood"
     mood.write_text("well")
     own_hub.cli("apps", "install", "moody", app_zip(tmp_path, "moody", "main.sh", MOODY.format(mood=mood), "probe"))
-    file = write(tmp_path / "deployConfig.json", deployment("moody", {"sensor_type": "probe"}))
+    file = write(tmp_path / "deployConfig.json", deployment("moody", {"sensor_type": "probe"}, isolation=False))
     (entry,) = own_hub.json("deploy", file)["entries"]
     id = entry["instance_id"]
     wait_until(lambda: own_hub.program(id).get("state") == "EXITED", what="its good end")
@@ -141,10 +142,11 @@ def waits_for(program: dict[str, Any]) -> float:
 
 
 def test_a_signal_reaches_the_program_and_is_on_record(own_hub: Hub, tmp_path: Path) -> None:
-    mood = tmp_path / "mood"
+    # Where any user may read it: root's algorithms are not root.
+    mood = own_hub.data / "mood"
     mood.write_text("on")
     own_hub.cli("apps", "install", "moody", app_zip(tmp_path, "moody", "main.sh", MOODY.format(mood=mood), "probe"))
-    file = write(tmp_path / "deployConfig.json", deployment("moody", {"sensor_type": "probe"}))
+    file = write(tmp_path / "deployConfig.json", deployment("moody", {"sensor_type": "probe"}, isolation=False))
     (entry,) = own_hub.json("deploy", file)["entries"]
     id = entry["instance_id"]
     own_hub.wait_until_running(id)

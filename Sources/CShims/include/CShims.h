@@ -1,4 +1,4 @@
-/// C and C++ that Swift cannot say: simdjson's parser, libcrypto's digests, adjtimex, mallopt, madvise.
+/// C and C++ that Swift cannot say: simdjson's parser, libcrypto's digests, adjtimex, mallopt, madvise, getxattr.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +36,9 @@ int sh_sha256(const uint8_t *bytes, size_t count, uint8_t *out);
 size_t sh_base64_encode(const uint8_t *bytes, size_t count, uint8_t *out);
 /// The other way, padding decoded as zero bytes; `out` has room for 3 bytes for each 4. -1 where the text is no base64.
 ptrdiff_t sh_base64_decode(const uint8_t *text, size_t count, uint8_t *out);
+
+/// 1 where a file's extended attribute `name` is the text "1" (xattr(7)), as systemd marks what it has delegated.
+int sh_is_attribute_set(const char *path, const char *name);
 
 /// 1 where the kernel was told that the time of day is right, as by NTP (adjtimex(2)).
 int sh_is_clock_synchronized(void);

@@ -147,8 +147,8 @@ extension HubCore {
             runtime: entry.entry.runtime,
             requirements: entry.app.requirements
                 + entry.entry.requirements.filter { !entry.app.requirements.contains($0) },
-            positions: entry.positions, outputs: entry.outputs, mayRunCommands: entry.entry.mayRunCommands, node: nil,
-            binding: binding,
+            limits: entry.entry.limits, isolation: entry.entry.isolation, positions: entry.positions,
+            outputs: entry.outputs, mayRunCommands: entry.entry.mayRunCommands, node: nil, binding: binding,
             boundOutputs: entry.outputs.map(\.sensor), bindingVersion: 1, bindingReason: "deployed")
         try database.transaction {
             try instance.store(sensorIDs: registry.sensors.mapValues(\.id), in: database)
