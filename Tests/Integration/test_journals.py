@@ -279,6 +279,7 @@ def test_a_database_from_before_is_carried_on(own_hub: Hub, journal: Journal) ->
     own_hub.close()
     os.kill(own_hub.part("hub"), signal.SIGKILL)
     wait_until(lambda: own_hub.value("SELECT to_regclass('hub.journal') IS NOT NULL"), 60, "the new tables")
+    wait_until(lambda: own_hub.request("hub", "status", timeout=2), 60, "the hub is back", (AssertionError,))
     journal.node.connect()
-    assert journal.send(0, line(1, "new"), timeout=60) == (journal.origin, 1)
+    assert journal.send(0, line(1, "new")) == (journal.origin, 1)
     assert lines(own_hub, journal) == ["old", "new"]
