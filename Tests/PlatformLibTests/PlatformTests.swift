@@ -115,6 +115,8 @@ private final class Peer: Sendable {
             _ = try #require(await last.next())
             sending.cancel()
             await sending.value
+            // Of two listeners either may be first.
+            for _ in 0..<500 where taken.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(10)) }
             #expect(taken.withLock { Set($0) } == [1])
             subscription.cancel()
             try await peer.read("lamp-1", 2, 10)
