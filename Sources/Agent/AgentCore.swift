@@ -302,7 +302,7 @@ actor AgentCore {
                 tasks.addTask { [watches = site.watches] in await watches.stop(program, reason: "the agent stops") }
             }
         }
-        site.watches.leave()
+        await site.watches.leave()
         await site.environments.stop()
         // The hub should hear of it; but a broker that is away must not hold us.
         let deadline = ContinuousClock.now + .seconds(3)

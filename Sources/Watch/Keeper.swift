@@ -150,6 +150,7 @@ package final class Keeper {
     // MARK: Watches
 
     private func begin(_ folder: WatchFolder) {
+        guard folder.hasOrder else { return }
         isLeaving = false
         guard !wards.values.contains(where: { $0.folder == folder }),
             !waiting.contains(where: { $0.ward.folder == folder }), strangers[folder] == nil
@@ -181,8 +182,15 @@ package final class Keeper {
         }
     }
 
+    /// Whoever leaves starts a watch only for a program that is there.
+    private func isNeeded(_ folder: WatchFolder) -> Bool {
+        folder.hasOrder && (!isLeaving || File.exists(folder.process))
+    }
+
     private func startWaiting() {
         let now = ContinuousClock.now
+        for entry in waiting where !isNeeded(entry.ward.folder) { entry.ward.letGo() }
+        waiting.removeAll { !isNeeded($0.ward.folder) }
         let due = waiting.filter { $0.at <= now }
         waiting.removeAll { $0.at <= now }
         for entry in due { start(entry.ward) }
@@ -220,7 +228,7 @@ package final class Keeper {
 
     private func ended(_ ward: Ward, _ status: Int32) {
         // It says itself when there is nothing more to do.
-        guard status != 0 else { return ward.letGo() }
+        guard status != 0, isNeeded(ward.folder) else { return ward.letGo() }
         var ward = ward
         if let record = ProcessRecord(readingFrom: ward.folder.process), record.boot == ProcessRecord.boot,
             let run = Int64(record.name)

@@ -35,6 +35,9 @@ package struct WatchFolder: Sendable, Hashable {
 
     var input: String { "\(root)/stdin" }
 
+    /// False where nothing is to be watched any more: the program was removed.
+    var hasOrder: Bool { File.exists(order) }
+
     /// True while a watch is at work here.
     package var isWatched: Bool {
         let descriptor = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
