@@ -25,8 +25,6 @@ final class HubCore {
 
     /// Output lines stored since a program's old ones were last removed.
     var linesSinceTrim: [ProgramID: Int64] = [:]
-    /// Programs that have a journal.
-    var journaled: Set<ProgramID> = []
 
     var incidents: IncidentBook
     var crashLoops: CrashLoops
@@ -58,12 +56,6 @@ final class HubCore {
         instances = try AlgorithmInstance.active(in: database)
         incidents = try IncidentBook(from: database)
         crashLoops = CrashLoops(open: incidents.subjects(of: Self.crashLoop).compactMap { ProgramID(title: $0) })
-        for row in try database.query("SELECT DISTINCT kind, id FROM hub.journal") {
-            guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else {
-                continue
-            }
-            journaled.insert(ProgramID(kind, id))
-        }
         try database.query("UPDATE hub.node SET status = 'offline', since = now() WHERE status = 'online'")
         publishCatalog()
         try makePartitions()
@@ -132,12 +124,6 @@ final class HubCore {
             case ("sensors", 3) where parts[2] == "status":
                 guard let sensor = Identifier(parts[1]) else { return }
                 try handleStatus(message, ofSensor: sensor)
-            case ("sensors", 3) where parts[2] == "log":
-                guard let sensor = Identifier(parts[1]) else { return }
-                try storeLog(message, of: ProgramID(.driver, sensor))
-            case ("algorithms", 3) where parts[2] == "log":
-                guard let instance = Identifier(parts[1]) else { return }
-                try storeLog(message, of: ProgramID(.algorithm, instance))
             default: break
             }
         } catch {

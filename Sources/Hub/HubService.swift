@@ -94,8 +94,7 @@ public final class HubService: Sendable {
         let client = Client(configuration) { inbox.put($0) }
         client.subscribe(
             topics.requests, topics.node("+", .status), topics.node("+", .report), topics.node("+", .statistics),
-            topics.sensor("+", .status), topics.sensor("+", .log), topics.algorithm("+", .log), Topics.droppedMessages,
-            Topics.queuedMessages)
+            topics.sensor("+", .status), Topics.droppedMessages, Topics.queuedMessages)
         return client
     }
 

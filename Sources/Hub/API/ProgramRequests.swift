@@ -73,16 +73,12 @@ extension HubCore {
                 SELECT number, (extract(epoch FROM at) * 1000000)::bigint AS t, stream, line, kind, run
                 FROM hub.log_line WHERE kind IN ('driver', 'algorithm') AND id = $1
                     AND at >= to_timestamp($2) AND at < to_timestamp($3)
-                    AND ($4::text IS NULL OR kind = $4 AND (run = $5 AND node = $6
-                        OR run IS NULL AND at >= $7::timestamptz AND ($8::timestamptz IS NULL OR at < $8)))
-                ORDER BY number DESC LIMIT $9) AS newest
+                    AND ($4::text IS NULL OR kind = $4 AND run = $5 AND node = $6)
+                ORDER BY number DESC LIMIT $7) AS newest
             ORDER BY number
             """,
             [.text(id)] + range.parameters
-                + [
-                    .text(run?.kind), .int(run?.number), .text(run?.node), .text(run?.startedAt),
-                    .text(run?.nextStartedAt), .int(last),
-                ])
+                + [.text(run?.kind), .int(run?.number), .text(run?.node), .int(last)])
         if rows.isEmpty {
             let known = try database.query(
                 """
@@ -108,25 +104,14 @@ extension HubCore {
         ])
     }
 
-    /// A run of a program.
-    private struct Run {
-        let kind: String
-        let node: String
-        let number: Int64
-        let startedAt: String
-        /// The program's next start on that node, where there was one.
-        let nextStartedAt: String?
-    }
-
-    /// Lines that say no run are of the one that their time, which is by the same clock, lies in.
-    private func requiredRun(_ reader: DocumentReader, of id: String) throws -> Run {
+    /// One run of a program; the latest with that number, where it ran on several nodes.
+    private func requiredRun(
+        _ reader: DocumentReader, of id: String
+    ) throws -> (kind: String, node: String, number: Int64) {
         let number = try reader.int(1...Int64.max)
         let row = try database.query(
-            """
-            SELECT kind, node, started_at, (SELECT min(n.started_at) FROM hub.run n
-                WHERE n.kind = r.kind AND n.id = r.id AND n.node = r.node AND n.started_at > r.started_at) AS next
-            FROM hub.run r WHERE id = $1 AND run = $2 ORDER BY started_at DESC LIMIT 1
-            """, .text(id), .int(number)
+            "SELECT kind, node FROM hub.run WHERE id = $1 AND run = $2 ORDER BY started_at DESC LIMIT 1", .text(id),
+            .int(number)
         ).first
         guard let row else {
             let newest = try database.query(
@@ -137,9 +122,7 @@ extension HubCore {
                 "'\(id.prefix(80))' has no run \(number) on record"
                     + (newest.map { "; its last one is \($0.int("run"))" } ?? ""))
         }
-        return Run(
-            kind: row.text("kind"), node: row.text("node"), number: number, startedAt: row.text("started_at"),
-            nextStartedAt: row.optional("next"))
+        return (row.text("kind"), row.text("node"), number)
     }
 
     /// `readings/get`: the newest readings of a sensor by event time, newest last.

@@ -17,7 +17,6 @@ extension HubCore {
                 logger.warning("node \(node), journal of \(report.program) after \(report.after): \(fault)")
             }
         }
-        journaled.insert(report.program)
         try trimLines(of: report.program, added: taken.lineCount)
         if isPlaced(report.program, on: node) { taken.states.forEach(watchForCrashLoop) }
         if let present = taken.present { tellOutputStatus(present, from: node) }

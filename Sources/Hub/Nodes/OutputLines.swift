@@ -1,7 +1,5 @@
 import HubModel
-import MQTT
 import Postgres
-import SimdJSON
 
 /// Output lines of a program, column by column as the database takes them.
 struct OutputLines {
@@ -15,12 +13,10 @@ struct OutputLines {
 
     var count: Int { times.count }
 
-    /// - Parameters:
-    ///   - time: microseconds since 1970.
-    ///   - run: nil where it is not known.
-    mutating func append(at time: Int64, run: Int64?, stream: String, text: String) {
+    /// - Parameter time: microseconds since 1970.
+    mutating func append(at time: Int64, run: Int64, stream: String, text: String) {
         times.append(Double(time) / 1e6)
-        if let run { runs.append(run) } else { runs.appendNull() }
+        runs.append(run)
         streams.append(stream.utf8)
         let text = text.replacing("\0", with: "")
         // Decoded again: a cut may have gone through a character.
@@ -32,9 +28,7 @@ struct OutputLines {
 
 extension HubCore {
     /// Stores output lines.
-    ///
-    /// - Parameter node: nil where it is not known.
-    func store(_ lines: OutputLines, of program: ProgramID, from node: Identifier?) throws(PostgresError) {
+    func store(_ lines: OutputLines, of program: ProgramID, from node: Identifier) throws(PostgresError) {
         guard lines.count > 0, configuration.keptLines > 0 else { return }
         try database.queryPrepared(
             """
@@ -42,7 +36,7 @@ extension HubCore {
             SELECT $1, $2, $3, to_timestamp(t), r, s, l
             FROM unnest($4::float8[], $5::bigint[], $6::text[], $7::text[]) WITH ORDINALITY AS u (t, r, s, l, position)
             ORDER BY position
-            """, [.text(program.kind.rawValue), .text(program.id.text), .text(node?.text)] + lines.columns)
+            """, [.text(program.kind.rawValue), .text(program.id.text), .text(node.text)] + lines.columns)
     }
 
     /// Removes the oldest lines of a program, once a fifth more than the bound has come. What an earlier hub has counted
@@ -61,22 +55,5 @@ extension HubCore {
             return
         }
         linesSinceTrim[program] = added
-    }
-
-    /// Takes output lines from where everybody reads them: `{"t", "stream", "text"}` or an array of them. Of a program
-    /// that has a journal, that alone tells.
-    func storeLog(_ message: Message, of program: ProgramID) throws {
-        guard !journaled.contains(program) else { return }
-        let reader = DocumentReader(try JSON(parsing: message.payload))
-        let items = reader.value.array == nil ? [reader] : try reader.items()
-        var lines = OutputLines()
-        for item in items.prefix(10_000) {
-            lines.append(
-                at: try item.required("t").int(0...4_102_444_800_000_000), run: nil,
-                stream: String(try item.required("stream").string().prefix(16)),
-                text: try item.required("text").value.string ?? "")
-        }
-        try store(lines, of: program, from: nil)
-        try trimLines(of: program, added: lines.count)
     }
 }

@@ -14,8 +14,6 @@ extension HubCore {
             for report in reports { try take(report, from: node) }
             try forgetPrograms(on: node, besides: reports.map(\.program))
             changePlan(of: node)
-        case "state":
-            try take(ProgramReport(reader), from: node)
         case "journal":
             try takeJournal(message, reader, from: node)
         case "credential":
