@@ -45,6 +45,7 @@ struct AlgorithmPreparation: Sendable {
         }
         return ProgramSpecification(
             executable: executable, arguments: arguments, environment: environment, workingDirectory: folder,
+            input: .pipe,
             restart: RestartPolicy(.unexpected, startRetries: 10, backoffCap: .seconds(60)))
     }
 }
