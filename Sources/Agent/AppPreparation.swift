@@ -59,7 +59,7 @@ struct AppPreparation: Sendable {
         if let niceness = work.device?.niceness, niceness != 0 { command = ["nice", "-n", "\(niceness)"] + command }
         return ProgramSpecification(
             executable: command[0], arguments: Array(command.dropFirst()), environment: environment,
-            workingDirectory: folder, restart: Self.restart(work.device))
+            workingDirectory: folder, input: .pipe, restart: Self.restart(work.device))
     }
 
     /// An algorithm is to run for ever; an app of a device says itself how often it may be tried.
