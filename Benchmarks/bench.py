@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import signal
 import statistics
@@ -29,6 +28,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "Tests" / "Integration")]
 
 import psycopg  # noqa: E402
 
+from figures import cpu_seconds, machine, percentile, rates, row  # noqa: E402
 from hub import Hub  # noqa: E402
 from load import Load, Publisher  # noqa: E402
 
@@ -187,26 +187,9 @@ class Bench:
             return len(batches) * batch / seconds
 
 
-def cpu_seconds(pid: int | str) -> float:
-    """User and system time of a process, in seconds; 0 when it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return 0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def array(element: int, items: list[bytes]) -> bytes:
     """An array in PostgreSQL's binary format."""
     return struct.pack(">iiIii", 1, 0, element, len(items), 1) + b"".join(struct.pack(">i", len(i)) + i for i in items)
-
-
-def row(*cells: Any) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def rates(values: list[float]) -> str:
-    return f"{statistics.median(values):,.0f}"
 
 
 def rate(bench: Bench, count: int) -> Iterator[str]:
@@ -258,10 +241,6 @@ def arrays(bench: Bench, count: int) -> Iterator[str]:
               f"{statistics.median(a / b for a, b in zip(careful, ceiling)):.2f} of it", "")
     yield row("hub", rates(ours), f"{statistics.median(a / b for a, b in zip(ours, ceiling)):.2f} of it", "at least 0.7")
     yield f"\nThe hub's resident memory was {bench.peak_mib():.0f} MiB at most.\n"
-
-
-def percentile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def probe(bench: Bench, sensor: str, seconds: float, sent: Optional[dict[int, float]] = None) -> None:
@@ -468,14 +447,6 @@ def cost(bench: Bench, count: int) -> Iterator[str]:
     yield row("one reading a message", f"{found[1]:,.0f}")
     yield row("100 readings a message", f"{found[100]:,.0f}")
     yield ""
-
-
-def machine() -> str:
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                  if line.startswith("model name")), platform.machine())
-    memory = int(Path("/proc/meminfo").read_text().split()[1]) >> 20
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores ({model}), {memory} GiB, Linux {platform.release()}; load average at the start {load:.1f}"
 
 
 def main() -> None:

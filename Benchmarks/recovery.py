@@ -24,9 +24,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "Tests" / "Integration")]
 
 import psycopg  # noqa: E402
 
-from bench import machine, row  # noqa: E402
-from hub import BUILD, SENSORHUB, Hub, wait_until  # noqa: E402
-from services import ServiceHub, Services  # noqa: E402
+from figures import machine, row  # noqa: E402
+from hub import BUILD, Hub, wait_until  # noqa: E402
+from services import Services  # noqa: E402
 
 TYPE = {"name": "recovery", "sensor_data_structure": {"level": "float", "count": "int"}}
 # The clock of the machine is everybody's here.
@@ -145,19 +145,12 @@ def as_service(sensors: int, interval: float, times: int) -> None:
         services.start_postgres()
         services.start_mosquitto()
         services.start_hub()
-        file = services.enroll("node", "bench", "agent.json")
-        services.start("agent", SENSORHUB, "agent", "--config", file, "--data", services.folder / "agent")
-        hub = ServiceHub(services.enroll("person", "bench", "connection.json").parent, services.database)
+        hub = services.person_at("bench")
         try:
-            wait_until(lambda: "node bench" in hub.run("doctor").stdout, 30, "the agent")
             register(hub, sensors, interval, {"node": "bench"})
-
-            def restart() -> None:
-                services.stop("hub", signal.SIGKILL)
-                services.start("hub", SENSORHUB, "hub", "--config", services.settings)
-
             what = "service: kill -9 of the hub, started again at once"
-            print(measure(hub, sensors, times, what, lambda: restart), flush=True)
+            kill = partial(services.restart, "hub", signal.SIGKILL)
+            print(measure(hub, sensors, times, what, lambda: kill), flush=True)
             print(check(hub), flush=True)
         finally:
             hub.close()

@@ -26,10 +26,10 @@ from typing import Any, Callable
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "Tests" / "Integration")]
 
-from bench import machine, percentile, row  # noqa: E402
-from hub import BUILD, SENSORHUB, wait_until  # noqa: E402
+from figures import cpu_seconds, machine, percentile, row  # noqa: E402
+from hub import BUILD, processes_of  # noqa: E402
 from samples import app_zip, deployment, write  # noqa: E402
-from services import ServiceHub, Services  # noqa: E402
+from services import Services  # noqa: E402
 
 SCRIPT = """#!/bin/sh
 echo $$ >> "${SENSORHUB_STATE:-$STATE}/starts"
@@ -47,7 +47,6 @@ command = {folder}/main.sh
 environment = STATE="{folder}/{number}"
 autorestart = true
 """
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Programs:
@@ -102,12 +101,6 @@ def memory(pids: list[int]) -> dict[str, float]:
         "resident": sums["Rss"], "proportional": sums["Pss"], "private": sums["Private_Clean"] + sums["Private_Dirty"]}
 
 
-def cpu(pids: list[int]) -> float:
-    """Of all these processes together, in seconds."""
-    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
-    return sum(int(field[11]) + int(field[12]) for field in fields) / TICKS
-
-
 class Result:
     def __init__(self, start: float, restarts: list[float], pids: list[int], idle: float) -> None:
         self.start = start
@@ -115,9 +108,9 @@ class Result:
         self.processes = len(pids)
         self.memory = memory(pids)
         # Percent of one core.
-        begin = cpu(pids)
+        begin = sum(map(cpu_seconds, pids))
         time.sleep(idle)
-        self.cpu = (cpu(pids) - begin) / idle * 100
+        self.cpu = (sum(map(cpu_seconds, pids)) - begin) / idle * 100
 
 
 def measure(
@@ -139,16 +132,9 @@ def ours(count: int, kills: int, idle: float) -> Result:
         services.start_postgres()
         services.start_mosquitto()
         services.start_hub()
-        configuration = services.enroll("node", "bench", "agent.json")
+        hub = services.person_at("bench")
         data = services.folder / "agent"
-
-        def start() -> None:
-            services.start("agent", SENSORHUB, "agent", "--config", configuration, "--data", data)
-
-        start()
-        hub = ServiceHub(services.enroll("person", "bench", "connection.json").parent, services.database)
         try:
-            wait_until(lambda: "node bench" in hub.run("doctor").stdout, 30, "the agent")
             hub.cli("apps", "install", "bench", app_zip(services.folder, "bench", "main.sh", SCRIPT))
             document: dict[str, Any] = {"noOfAlgo": count}
             for number in range(1, count + 1):
@@ -160,20 +146,13 @@ def ours(count: int, kills: int, idle: float) -> Result:
             services.stop("agent")
 
             def supervisors() -> list[int]:
-                mark = str(services.folder / "agent")
-                pids = []
-                for entry in Path("/proc").iterdir():
-                    if entry.name.isdigit():
-                        try:
-                            command = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                        except OSError:
-                            continue
-                        if command[0].startswith(str(BUILD)) and any(mark in word for word in command):
-                            pids.append(int(entry.name))
+                pids = [
+                    pid for pid, command in processes_of(data).items() if command.startswith(f"{BUILD}/sensorhub")]
                 assert len(pids) == count + 2, f"an agent, a keeper and {count} watches are not {len(pids)} processes"
                 return pids
 
-            return measure(Programs([folder / "state" for folder in folders]), start, supervisors, kills, idle)
+            programs = Programs([folder / "state" for folder in folders])
+            return measure(programs, lambda: services.start_again("agent"), supervisors, kills, idle)
         finally:
             hub.close()
     finally:

@@ -57,6 +57,7 @@ actor AgentCore {
             while (try? await Task.sleep(for: .seconds(3_600))) != nil {
                 await site.apps.removeUnused(olderThan: Self.keptSeconds)
                 await site.environments.removeUnused(olderThan: Self.keptSeconds)
+                await onThread { [folders = site.folders] in folders.emptyTrash() }
             }
         }
         let beating = Task { await site.device.beat(link) }
@@ -99,7 +100,7 @@ actor AgentCore {
         for committed in news.committedJournals {
             journals.hubHas(committed.position, of: committed.program)
         }
-        for path in journals.takeLeft() { Task { await onThread { try? Folder.remove(path) } } }
+        removeLeft()
         if news.isHubBack {
             isSnapshotDue = true
             statistics.sendAgain()
@@ -255,6 +256,15 @@ actor AgentCore {
         }
     }
 
+    /// Out of the way of a program that comes back at once; to remove all of it may take a while.
+    private func removeLeft() {
+        let left = journals.takeLeft()
+        guard !left.isEmpty else { return }
+        let folders = site.folders
+        left.forEach(folders.discard)
+        Task { await onThread { folders.emptyTrash() } }
+    }
+
     private func perform(_ action: PlacementStateMachine.Action) {
         switch action {
         case .start(let planned):
@@ -282,9 +292,9 @@ actor AgentCore {
             // What the driver itself has kept stays, should its sensor come back.
             case .driver:
                 try? Folder.remove("\(folder)/config.json")
-                journals.forget(program, removing: [site.folders.watch(of: program).root])
+                journals.forget(program, removing: site.folders.watch(of: program).root)
             // No other one will ever have its id.
-            case .algorithm, .command: journals.forget(program, removing: [folder])
+            case .algorithm, .command: journals.forget(program, removing: folder)
             }
             site.confinement.forget(program)
         }
@@ -309,7 +319,7 @@ actor AgentCore {
                 tasks.addTask { [watches = site.watches] in await watches.stop(program, reason: "the agent stops") }
             }
         }
-        site.watches.leave()
+        await site.watches.leave()
         await site.environments.stop()
         // The hub should hear of it; but a broker that is away must not hold us.
         let deadline = ContinuousClock.now + .seconds(3)

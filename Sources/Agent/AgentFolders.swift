@@ -23,6 +23,8 @@ struct AgentFolders: Sendable {
     /// Of the parent of all watches.
     var keeper: String { "\(root)/keeper" }
     var pipCache: String { "\(root)/pip-cache" }
+    /// What is being removed.
+    private var trash: String { "\(root)/trash" }
     /// The last plan from the hub.
     var plan: String { "\(root)/plan.json" }
     private var lock: String { "\(root)/lock" }
@@ -53,13 +55,23 @@ struct AgentFolders: Sendable {
         ((try? Folder.names(in: programs)) ?? []).compactMap { ProgramID(description: $0) }
     }
 
+    /// Takes a folder away; `emptyTrash` removes it.
+    func discard(_ folder: String) {
+        let name = folder.replacing("/", with: "-")
+        if rename(folder, "\(trash)/\(microsecondsNow())\(name)") != 0, errno != ENOENT { try? Folder.remove(folder) }
+    }
+
+    func emptyTrash() {
+        for name in (try? Folder.names(in: trash)) ?? [] { try? Folder.remove("\(trash)/\(name)") }
+    }
+
     /// Makes the folders, and takes the root for this process.
     ///
     /// - Returns: a descriptor that holds the root until `release`.
     /// - Throws: `AgentError` when another agent has it, or it cannot be written.
     func prepare() throws(AgentError) -> Int32 {
         do {
-            for folder in [root, secrets, programs, apps, environments, wheels, records, pipCache] {
+            for folder in [root, secrets, programs, apps, environments, wheels, records, pipCache, trash] {
                 try Folder.make(folder)
             }
         } catch {

@@ -66,7 +66,7 @@ struct AppPreparation: Sendable {
         if let niceness = work.device?.niceness, niceness != 0 { command = ["nice", "-n", "\(niceness)"] + command }
         let specification = ProgramSpecification(
             executable: command[0], arguments: Array(command.dropFirst()), environment: environment,
-            workingDirectory: folder, restart: Self.restart(work.device))
+            workingDirectory: folder, input: .pipe, restart: Self.restart(work.device))
         try site.confinement.handOver(own: [state], shared: shared, in: site.folders)
         return try site.confine(
             specification, of: program, limits: limits, isolation: isolation,

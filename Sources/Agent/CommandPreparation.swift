@@ -24,10 +24,9 @@ struct CommandPreparation: Sendable {
         }
         let environment = site.environment(of: program, password: "")
             .merging(command.environment) { _, asked in asked }
-        var specification = ProgramSpecification(
+        return ProgramSpecification(
             executable: command.arguments[0], arguments: Array(command.arguments.dropFirst()), environment: environment,
-            workingDirectory: state, restart: RestartPolicy(.never, startSeconds: .zero, startRetries: 0))
-        specification.input = command.hasInput ? .closable : .none
-        return specification
+            workingDirectory: state, input: command.hasInput ? .pipe : .none,
+            restart: RestartPolicy(.never, startSeconds: .zero, startRetries: 0))
     }
 }

@@ -32,7 +32,7 @@ struct DriverPreparation: Sendable {
         let specification = ProgramSpecification(
             executable: DriverExecutable.path(
                 of: driver, among: environment["PATH"] ?? "", otherwise: site.configuration.driverExecutable),
-            environment: environment, workingDirectory: state,
+            environment: environment, workingDirectory: state, input: .pipe,
             restart: RestartPolicy(
                 .always, fatalExitCodes: [Self.configurationError], startRetries: nil, backoffCap: .seconds(30)))
         return try site.confine(specification, of: program, limits: limits)

@@ -10,7 +10,7 @@ final class Journals: Sendable {
         /// Something was written that has not been read.
         var hasNews = true
         /// The program is none of this node's any more: what it has to tell is told, and its folder then removed.
-        var leaves: Set<String>?
+        var leaves: String?
 
         init(_ folder: WatchFolder) {
             journal = ProgramJournal(folder)
@@ -22,6 +22,8 @@ final class Journals: Sendable {
         var programs: [String: ProgramID] = [:]
         /// Whose turn it is.
         var turn = 0
+        /// Folders that can be removed.
+        var left: [String] = []
     }
 
     private let folders: AgentFolders
@@ -160,13 +162,14 @@ final class Journals: Sendable {
 
     // MARK: Leaving
 
-    /// The program is none of this node's any more. When the hub knows all of it, these paths are removed.
-    func forget(_ program: ProgramID, removing paths: Set<String>) {
+    /// The program is none of this node's any more. When the hub knows all of it, the folder is removed.
+    func forget(_ program: ProgramID, removing folder: String) {
         state.withLock { state in
-            if state.entries[program] == nil, File.exists(folders.watch(of: program).journal) {
+            if state.entries[program] == nil {
+                guard File.exists(folders.watch(of: program).journal) else { return state.left.append(folder) }
                 state.entries[program] = Entry(folders.watch(of: program))
             }
-            state.entries[program]?.leaves = paths
+            state.entries[program]?.leaves = folder
         }
         wake()
     }
@@ -176,13 +179,14 @@ final class Journals: Sendable {
         state.withLock { $0.entries[program]?.leaves = nil }
     }
 
-    /// What can be removed now.
-    func takeLeft() -> Set<String> {
+    /// The folders that can be removed now.
+    func takeLeft() -> [String] {
         state.withLock { state in
-            var paths: Set<String> = []
+            var paths: [String] = []
+            swap(&paths, &state.left)
             for (program, entry) in state.entries {
                 guard let leaves = entry.leaves, !entry.hasNews, entry.journal.isCommitted else { continue }
-                paths.formUnion(leaves)
+                paths.append(leaves)
                 state.programs[entry.journal.folder.journal] = nil
                 state.entries[program] = nil
             }

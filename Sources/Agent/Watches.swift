@@ -96,9 +96,11 @@ struct Watches: Sendable {
         folders.programsWithJournals.filter(isAtWork)
     }
 
-    /// Has the keeper end. To be called when nothing is watched any more.
-    func leave() {
-        _ = Keeper.ask(.leave, in: folders.keeper)
+    /// Has the keeper end, and returns when it has. To be called when nothing is watched any more.
+    func leave() async {
+        for _ in 0..<500 where Keeper.ask(.leave, in: folders.keeper) {
+            await Task { try? await Task.sleep(for: .milliseconds(10)) }.value
+        }
     }
 
     // MARK: The keeper

@@ -147,18 +147,21 @@ public struct JournalProgress: Sendable, Hashable {
     /// Goes on to the end of `report`, unless records between are missing, or it is of an older journal than the one that
     /// is known.
     ///
-    /// - Returns: the records that are new.
-    public mutating func take(_ report: JournalReport) -> [JournalRecord] {
+    /// - Returns: the records that are new, and how many before and between them the node has given up, because a
+    ///   journal has a bound.
+    public mutating func take(_ report: JournalReport) -> (records: [JournalRecord], lost: Int64) {
         let known: Int64
         if report.origin > position.origin {
             known = 0
         } else if report.origin == position.origin, report.after <= position.number {
             known = position.number
         } else {
-            return []
+            return ([], 0)
         }
         position = JournalPosition(origin: report.origin, number: max(known, report.last))
-        return report.records.filter { $0.number > known }
+        let records = report.records.filter { $0.number > known }
+        let expected = report.last - max(known, report.after)
+        return (records, max(0, expected - Int64(records.count + report.faults.count)))
     }
 }
 

@@ -17,6 +17,9 @@ struct InputPipe {
         self.kind = kind
     }
 
+    /// False once its end was sent, or while there is no program.
+    var isOpen: Bool { descriptor >= 0 }
+
     /// True while the program has not read what was sent.
     var isWaiting: Bool { !bytes.isEmpty }
 
@@ -31,8 +34,7 @@ struct InputPipe {
             throw LaunchError(reason: "\(path) cannot be made: \(String(cString: strerror(errno)))")
         }
         open()
-        // Who can write to the pipe himself never reads an end.
-        return Glibc.open(path, (kind == .open ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW)
+        return Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     }
 
     /// Opens the pipe of a program that runs.
@@ -46,7 +48,7 @@ struct InputPipe {
     mutating func take(_ more: [UInt8], isEnd: Bool) -> Bool {
         guard descriptor >= 0, !isEnding, bytes.count + more.count <= Self.maximumBytes else { return more.isEmpty }
         bytes += more
-        isEnding = isEnd && kind == .closable
+        isEnding = isEnd
         write()
         return true
     }

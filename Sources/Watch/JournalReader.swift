@@ -9,9 +9,8 @@ package struct JournalReader: ~Copyable {
     package struct Batch: Sendable {
         /// Names the journal.
         package let origin: Int64
+        /// Their numbers have gaps where the journal had to give some up.
         package var entries: [JournalEntry] = []
-        /// How many entries before the first of these are not there any more: the journal has a bound.
-        package var lost: Int64 = 0
     }
 
     private let folder: String
@@ -62,7 +61,6 @@ package struct JournalReader: ~Copyable {
             }
             offset = batch.entries.count < limit ? end : used
         }
-        if let first = batch.entries.first { batch.lost = first.number - number - 1 }
         return batch
     }
 
@@ -77,19 +75,12 @@ package struct JournalReader: ~Copyable {
     /// - Returns: nil where there is no journal.
     package func end() -> End? {
         for first in JournalSegment.firsts(in: folder).reversed() {
-            guard let bytes = try? File.bytes(of: "\(folder)/\(JournalSegment.name(first: first))", limit: 64 << 20)
-            else { continue }
-            let lines = bytes.split(separator: UInt8(ascii: "\n"))
-            guard let line = lines.first, let json = try? JSON(parsing: line),
-                var header = try? JournalSegment.Header(json)
-            else { continue }
-            var number = first - 1
-            for line in lines.dropFirst() {
-                guard let json = try? JSON(parsing: line), let entry = try? JournalEntry(json) else { continue }
-                header.take(entry.content)
-                number = entry.number
-            }
-            return End(origin: header.origin, number: number, memory: header.memory)
+            let descriptor = Glibc.open(
+                "\(folder)/\(JournalSegment.name(first: first))", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+            guard descriptor >= 0 else { continue }
+            defer { close(descriptor) }
+            guard let end = JournalSegment.end(of: descriptor, first: first, limit: 64 << 20) else { continue }
+            return End(origin: end.header.origin, number: end.last, memory: end.header.memory)
         }
         return nil
     }

@@ -52,6 +52,26 @@ struct JournalSegment {
         ((try? Folder.names(in: folder)) ?? []).compactMap { $0.utf8.count == 20 ? Int64($0) : nil }.sorted()
     }
 
+    /// How things are at the end of a segment, and how many bytes of whole lines it has.
+    ///
+    /// - Parameter limit: how many bytes to look at.
+    /// - Returns: nil where it does not begin as a segment does.
+    static func end(of descriptor: Int32, first: Int64, limit: Int) -> (header: Header, last: Int64, size: Int)? {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return nil }
+        let (lines, end) = lines(of: descriptor, from: 0, limit: min(Int(status.st_size), limit))
+        guard let line = lines.first, let json = try? JSON(parsing: line), var header = try? Header(json) else {
+            return nil
+        }
+        var last = first - 1
+        for line in lines.dropFirst() {
+            guard let json = try? JSON(parsing: line), let entry = try? JournalEntry(json) else { continue }
+            header.take(entry.content)
+            last = entry.number
+        }
+        return (header, last, Int(end))
+    }
+
     /// The whole lines of a file from an offset on, each without its end, and the offset after them.
     ///
     /// - Parameter limit: how many bytes to look at.

@@ -82,26 +82,16 @@ package struct JournalWriter {
     private mutating func resume(_ first: Int64) throws(FileError) -> Bool {
         let descriptor = open(path(first), O_RDWR | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else { throw FileError(path(first)) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw FileError(path(first)) }
         // Segments are ended at their size; more than a batch beyond it is not ours.
-        let limit = min(Int(status.st_size), segmentBytes + (16 << 20))
-        let (lines, end) = JournalSegment.lines(of: descriptor, from: 0, limit: limit)
-        guard let line = lines.first, let json = try? JSON(parsing: line), var header = try? JournalSegment.Header(json)
-        else {
+        guard let end = JournalSegment.end(of: descriptor, first: first, limit: segmentBytes + (16 << 20)) else {
             Glibc.close(descriptor)
             return false
         }
-        last = first - 1
-        for line in lines.dropFirst() {
-            guard let json = try? JSON(parsing: line), let entry = try? JournalEntry(json) else { continue }
-            header.take(entry.content)
-            last = entry.number
-        }
-        if end < status.st_size { ftruncate(descriptor, off_t(end)) }
-        self.header = header
+        ftruncate(descriptor, off_t(end.size))
+        header = end.header
+        last = end.last
+        size = end.size
         self.descriptor = descriptor
-        size = Int(end)
         return true
     }
 

@@ -12,8 +12,35 @@ package final class Keeper {
     package enum Command {
         /// To watch the program of a folder.
         case watch(WatchFolder)
+        /// To hold the input of a folder's program open, so that it does not end with the watch.
+        case holdInput(WatchFolder)
+        /// To let it end.
+        case endInput(WatchFolder)
         /// To end as soon as it has no watches.
         case leave
+
+        var json: JSON {
+            switch self {
+            case .watch(let folder): ["watch": .string(folder.root)]
+            case .holdInput(let folder): ["hold_input": .string(folder.root)]
+            case .endInput(let folder): ["end_input": .string(folder.root)]
+            case .leave: ["leave": true]
+            }
+        }
+
+        init?(_ json: JSON) {
+            if let folder = json["watch"]?.string {
+                self = .watch(WatchFolder(folder))
+            } else if let folder = json["hold_input"]?.string {
+                self = .holdInput(WatchFolder(folder))
+            } else if let folder = json["end_input"]?.string {
+                self = .endInput(WatchFolder(folder))
+            } else if json["leave"]?.bool == true {
+                self = .leave
+            } else {
+                return nil
+            }
+        }
     }
 
     private struct Ward {
@@ -25,18 +52,16 @@ package final class Keeper {
 
         init(_ folder: WatchFolder) {
             self.folder = folder
-            pipes = [OutputLine.Stream.stdout, .stderr].compactMap { try? WatchFolder.openPipe(folder.pipe($0)) }
-        }
-
-        func letGo() {
-            for pipe in pipes { close(pipe) }
+            pipes = [OutputLine.Stream.stdout, .stderr].compactMap { try? CommandPipe.open(folder.pipe($0)) }
         }
     }
 
     private let root: String
     private let program: String
-    private let lock: Int32
-    private let control: Int32
+    private let lock: FolderLock
+    private var control: CommandPipe
+    /// Pipes that are the input of programs.
+    private var inputs: [WatchFolder: Int32] = [:]
     private let signals: Int32
     /// Watches, by their processes.
     private var wards: [Int32: Ward] = [:]
@@ -45,14 +70,12 @@ package final class Keeper {
     /// Folders with a watch that an earlier keeper has started.
     private var strangers: [WatchFolder: Ward] = [:]
     private var waiting: [(ward: Ward, at: ContinuousClock.Instant)] = []
-    private var commands: [UInt8] = []
     private var isLeaving = false
 
     /// A watch that lives on after that has no fault of its own.
     private static let goodLife = Duration.seconds(10)
     private static let lookInterval = Duration.seconds(10)
 
-    package static func lock(in root: String) -> String { "\(root)/keeper.lock" }
     private static func control(in root: String) -> String { "\(root)/keeper" }
 
     /// - Parameters:
@@ -63,10 +86,11 @@ package final class Keeper {
         self.root = root
         self.program = program
         try Folder.make(root)
-        lock = open(Self.lock(in: root), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard lock >= 0 else { throw FileError(Self.lock(in: root)) }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw WatchError("\(root): another keeper is at work here") }
-        control = try WatchFolder.openPipe(Self.control(in: root))
+        guard let lock = try FolderLock("\(root)/keeper.lock") else {
+            throw WatchError("\(root): another keeper is at work here")
+        }
+        self.lock = lock
+        control = try CommandPipe(Self.control(in: root))
         signals = sh_signal_descriptor()
         sh_open_many_files()
         guard sh_adopt_orphans() == 0 else { throw WatchError("orphans cannot be adopted: \(errno)") }
@@ -74,27 +98,14 @@ package final class Keeper {
 
     /// True while a keeper is at work in a folder.
     package static func isAtWork(in root: String) -> Bool {
-        let descriptor = open(control(in: root), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { return false }
-        close(descriptor)
-        return true
+        CommandPipe.hasListener(control(in: root))
     }
 
     /// Asks the keeper of a folder for something.
     ///
     /// - Returns: false where there is none.
     package static func ask(_ command: Command, in root: String) -> Bool {
-        let descriptor = open(control(in: root), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        var bytes: [UInt8]
-        switch command {
-        case .watch(let folder): bytes = (["watch": .string(folder.root)] as JSON).bytes()
-        case .leave: bytes = (["leave": true] as JSON).bytes()
-        }
-        bytes.append(UInt8(ascii: "\n"))
-        // As much as is written to a pipe in one step (pipe(7)).
-        return bytes.count <= 4_096 && write(descriptor, bytes, bytes.count) == bytes.count
+        CommandPipe.send(command.json, to: control(in: root))
     }
 
     /// Returns when it is not needed any more.
@@ -107,7 +118,7 @@ package final class Keeper {
             if !strangers.isEmpty { next = min(next, now + .seconds(1)) }
             var descriptors = [
                 pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: control, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: control.descriptor, events: Int16(POLLIN), revents: 0),
             ]
             let pause = next <= now ? Duration.zero : next - now + .milliseconds(1)
             poll(&descriptors, nfds_t(descriptors.count), Int32(pause / .milliseconds(1)))
@@ -121,35 +132,37 @@ package final class Keeper {
             lookAtStrangers()
             if ContinuousClock.now >= look {
                 look = ContinuousClock.now + Self.lookInterval
-                if isFolderGone { return }
+                if lock.isGone { return }
             }
         }
-    }
-
-    private var isFolderGone: Bool {
-        var ours = stat(), there = stat()
-        return fstat(lock, &ours) != 0 || stat(Self.lock(in: root), &there) != 0 || ours.st_ino != there.st_ino
     }
 
     private func takeCommands() {
-        var chunk = [UInt8](repeating: 0, count: 4_096)
-        while true {
-            let count = read(control, &chunk, chunk.count)
-            guard count > 0 else { return }
-            commands += chunk[..<count]
-            while let end = commands.firstIndex(of: UInt8(ascii: "\n")) {
-                let json = try? JSON(parsing: commands[..<end])
-                commands.removeSubrange(...end)
-                if let folder = json?["watch"]?.string { begin(WatchFolder(folder)) }
-                if json?["leave"]?.bool == true { isLeaving = true }
+        for json in control.take() {
+            switch Command(json) {
+            case .watch(let folder)?: begin(folder)
+            case .holdInput(let folder)?: holdInput(of: folder)
+            case .endInput(let folder)?: endInput(of: folder)
+            case .leave?: isLeaving = true
+            case nil: break
             }
-            if commands.count > 8_192 { commands = [] }
         }
+    }
+
+    private func holdInput(of folder: WatchFolder) {
+        endInput(of: folder)
+        let descriptor = open(folder.input, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
+        if descriptor >= 0 { inputs[folder] = descriptor }
+    }
+
+    private func endInput(of folder: WatchFolder) {
+        if let descriptor = inputs.removeValue(forKey: folder) { close(descriptor) }
     }
 
     // MARK: Watches
 
     private func begin(_ folder: WatchFolder) {
+        guard folder.hasOrder else { return }
         isLeaving = false
         guard !wards.values.contains(where: { $0.folder == folder }),
             !waiting.contains(where: { $0.ward.folder == folder }), strangers[folder] == nil
@@ -166,7 +179,7 @@ package final class Keeper {
         for (folder, ward) in strangers where !folder.isWatched {
             strangers[folder] = nil
             // One that has nothing more to do takes it away.
-            if File.exists(folder.process) { start(ward) } else { ward.letGo() }
+            if File.exists(folder.process) { start(ward) } else { letGo(ward) }
         }
     }
 
@@ -181,8 +194,20 @@ package final class Keeper {
         }
     }
 
+    /// Whoever leaves starts a watch only for a program that is there.
+    private func isNeeded(_ folder: WatchFolder) -> Bool {
+        folder.hasOrder && (!isLeaving || File.exists(folder.process))
+    }
+
+    private func letGo(_ ward: Ward) {
+        for pipe in ward.pipes { close(pipe) }
+        endInput(of: ward.folder)
+    }
+
     private func startWaiting() {
         let now = ContinuousClock.now
+        for entry in waiting where !isNeeded(entry.ward.folder) { letGo(entry.ward) }
+        waiting.removeAll { !isNeeded($0.ward.folder) }
         let due = waiting.filter { $0.at <= now }
         waiting.removeAll { $0.at <= now }
         for entry in due { start(entry.ward) }
@@ -195,7 +220,7 @@ package final class Keeper {
         let log = open("\(folder.root)/watch.log", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         defer { if log >= 0 { close(log) } }
         return try ProgramProcess.spawn(
-            program, arguments: [folder.root], streams: (null, null, log >= 0 ? log : null))
+            program, arguments: [folder.root, root], streams: (null, null, log >= 0 ? log : null))
     }
 
     private func reap() {
@@ -220,7 +245,7 @@ package final class Keeper {
 
     private func ended(_ ward: Ward, _ status: Int32) {
         // It says itself when there is nothing more to do.
-        guard status != 0 else { return ward.letGo() }
+        guard status != 0, isNeeded(ward.folder) else { return letGo(ward) }
         var ward = ward
         if let record = ProcessRecord(readingFrom: ward.folder.process), record.boot == ProcessRecord.boot,
             let run = Int64(record.name)

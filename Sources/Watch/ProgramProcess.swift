@@ -23,27 +23,14 @@ package struct ProgramProcess {
     init(
         _ specification: ProgramSpecification, run: Int64, streams: (Int32, Int32, Int32), record: String
     ) throws(LaunchError) {
-        let path = try Self.path(of: specification)
-        try Self.check(specification)
-        var waiting = sh_waiting_process()
-        let prepared = Self.withProcess(specification, path: path, streams: streams) { process in
-            withUnsafePointer(to: process) { sh_prepare($0, &waiting) }
+        pid = try Self.make(specification, streams: streams) { pid throws(LaunchError) in
+            do throws(FileError) {
+                // A child of ours that has ended is still there to be read of.
+                try ProcessRecord(name: "\(run)", pid: pid)?.write(to: record)
+            } catch {
+                throw LaunchError(reason: "the record of its process cannot be written: \(error)")
+            }
         }
-        guard prepared == 0 else { throw LaunchError(reason: "no process can be made: \(Self.reason(errno))") }
-        do throws(FileError) {
-            // A child of ours that has ended is still there to be read of.
-            try ProcessRecord(name: "\(run)", pid: waiting.pid)?.write(to: record)
-        } catch {
-            sh_drop(&waiting)
-            throw LaunchError(reason: "the record of its process cannot be written: \(error)")
-        }
-        let stage = sh_let_go(&waiting)
-        guard stage == 0 else {
-            let reason = Self.reason(UInt32(bitPattern: stage), errno, specification, path)
-            while waitpid(waiting.pid, nil, 0) < 0, errno == EINTR {}
-            throw LaunchError(reason: reason)
-        }
-        pid = waiting.pid
         self.run = run
         isChild = true
         descriptor = sh_pidfd(pid)
@@ -72,7 +59,7 @@ package struct ProgramProcess {
     /// - Parameter endingFile: where the keeper tells of a process that it has waited for.
     func end(endingFile: String) -> ProgramEnding {
         close(descriptor)
-        guard isChild else { return Self.ending(of: pid, run: run, in: endingFile) }
+        guard isChild else { return Self.readEnding(of: pid, run: run, in: endingFile) }
         // Its number is its group's, and nobody else's as long as it has not been waited for.
         _ = kill(-pid, SIGKILL)
         var status: Int32 = 0
@@ -82,8 +69,14 @@ package struct ProgramProcess {
         return ProgramEnding(waitStatus: status)
     }
 
-    /// How a process ended that was not ours to wait for. The keeper may not have written it yet.
-    static func ending(of pid: Int32, run: Int64, in file: String) -> ProgramEnding {
+    /// How a process ended that another watch has started, and that was not found any more.
+    static func ending(of record: ProcessRecord, run: Int64, in file: String) -> ProgramEnding {
+        guard record.boot == ProcessRecord.boot else { return .unknown("the machine was started anew") }
+        return readEnding(of: record.pid, run: run, in: file)
+    }
+
+    /// The keeper may not have written it yet.
+    private static func readEnding(of pid: Int32, run: Int64, in file: String) -> ProgramEnding {
         for _ in 0..<300 {
             if let ending = EndingRecord(readingFrom: file), ending.pid == pid, ending.run == run {
                 return ProgramEnding(waitStatus: ending.status)
@@ -99,13 +92,27 @@ package struct ProgramProcess {
     package static func spawn(
         _ path: String, arguments: [String], streams: (Int32, Int32, Int32)
     ) throws(LaunchError) -> Int32 {
-        let specification = ProgramSpecification(executable: path, arguments: arguments)
+        try make(ProgramSpecification(executable: path, arguments: arguments), streams: streams) { _ in }
+    }
+
+    /// - Parameter prepare: what is to be done when there is the process, and it has not executed anything.
+    private static func make(
+        _ specification: ProgramSpecification, streams: (Int32, Int32, Int32),
+        prepare: (Int32) throws(LaunchError) -> Void
+    ) throws(LaunchError) -> Int32 {
+        let path = try path(of: specification)
         try check(specification)
         var waiting = sh_waiting_process()
         let prepared = withProcess(specification, path: path, streams: streams) { process in
             withUnsafePointer(to: process) { sh_prepare($0, &waiting) }
         }
         guard prepared == 0 else { throw LaunchError(reason: "no process can be made: \(reason(errno))") }
+        do throws(LaunchError) {
+            try prepare(waiting.pid)
+        } catch {
+            sh_drop(&waiting)
+            throw error
+        }
         let stage = sh_let_go(&waiting)
         guard stage == 0 else {
             let reason = reason(UInt32(bitPattern: stage), errno, specification, path)

@@ -31,10 +31,8 @@ public struct ResourceLimit: Sendable, Hashable {
 public enum ProgramInput: String, Sendable, Hashable {
     /// Its end, at once.
     case none
-    /// What is sent to it. There is no end, also while its watch is away.
-    case open
-    /// What is sent to it, and an end where that is sent, or its watch is killed.
-    case closable
+    /// What is sent to it, and its end once that is sent.
+    case pipe
 }
 
 /// What to run, and how.
@@ -56,7 +54,7 @@ public struct ProgramSpecification: Sendable, Hashable {
     /// True for a program in a wrapping that cannot end by the signal that its program ended by, and ends with 128 and
     /// the signal's number instead.
     public var tellsSignalByExitCode = false
-    public var input: ProgramInput = .none
+    public var input: ProgramInput
     public var restart: RestartPolicy
     /// What asks the program's process group to end.
     public var stopSignal: Int32
@@ -65,13 +63,14 @@ public struct ProgramSpecification: Sendable, Hashable {
 
     public init(
         executable: String, arguments: [String] = [], environment: [String: String] = [:],
-        workingDirectory: String? = nil, userID: UInt32? = nil, groupID: UInt32? = nil,
+        workingDirectory: String? = nil, input: ProgramInput = .none, userID: UInt32? = nil, groupID: UInt32? = nil,
         restart: RestartPolicy = .unexpected, stopSignal: Int32 = SIGTERM, stopWait: Duration = .seconds(10)
     ) {
         self.executable = executable
         self.arguments = arguments
         self.environment = environment
         self.workingDirectory = workingDirectory
+        self.input = input
         self.userID = userID
         self.groupID = groupID
         self.restart = restart

@@ -11,11 +11,11 @@ package import SimdJSON
 package final class Watch {
     private let folder: WatchFolder
     private let order: WatchFolder.Order
-    private let lock: Int32
-    private let control: Int32
+    private let lock: FolderLock
+    private var control: CommandPipe
+    /// The folder of the keeper that has started us.
+    private let keeper: String?
     private let signals: Int32
-    /// What the program writes also goes to our own stdout and stderr.
-    private let isMirror: Bool
     /// In the order of `OutputLine.Stream`'s descriptors.
     private var stages: [OutputStage]
 
@@ -24,7 +24,7 @@ package final class Watch {
     private var output: OutputBuffer
     private var process: ProgramProcess?
     private var input: InputPipe
-    private var commands: [UInt8] = []
+    private var isInputHeld = false
     private var timer: (timer: ProgramStateMachine.Timer, at: ContinuousClock.Instant)?
     private var nextLook = ContinuousClock.now + lookInterval
     /// What the disk has not taken yet.
@@ -35,20 +35,28 @@ package final class Watch {
     /// How often it is looked whether the folder is still there.
     private static let lookInterval = Duration.seconds(10)
 
+    /// - Parameter keeper: the folder of the keeper, which holds the program's pipes as well; nil where there is none.
     /// - Throws: `WatchError` where another watch is at work, and what reading the folder throws.
-    package init(_ folder: WatchFolder, isMirror: Bool = false) throws {
+    package init(_ folder: WatchFolder, keeper: String?) throws {
         self.folder = folder
-        self.isMirror = isMirror
-        lock = try Self.take(folder.lock)
+        self.keeper = keeper
+        guard let lock = try FolderLock(folder.lock, patience: 1_000) else {
+            throw WatchError("\(folder.lock): another watch is at work here")
+        }
+        self.lock = lock
+        // Without it nobody would be told that the program has ended.
+        let descriptor = sh_pidfd(getpid())
+        guard descriptor >= 0 else { throw WatchError("the kernel is older than Linux 5.3, and cannot be used") }
+        close(descriptor)
         order = try folder.readOrder()
         signals = sh_signal_descriptor()
-        control = try WatchFolder.openPipe(folder.control)
+        control = try CommandPipe(folder.control)
         let now = microsecondsNow()
         journal = try JournalWriter(folder.journal, bytes: order.journalBytes, origin: now)
         var stages: [OutputStage] = []
         var positions: [OutputLine.Stream: Int64] = [:]
         for stream in [OutputLine.Stream.stdout, .stderr] {
-            let pipe = try WatchFolder.openPipe(folder.pipe(stream))
+            let pipe = try CommandPipe.open(folder.pipe(stream))
             let stage = try OutputStage(
                 stream, in: folder.root, pipe: pipe, journaled: journal.positions[stream] ?? 0)
             positions[stream] = stage.position
@@ -63,17 +71,6 @@ package final class Watch {
             order.specification, run: memory?.status.run ?? 0, at: now)
     }
 
-    private static func take(_ path: String) throws -> Int32 {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw FileError(path) }
-        // One that was just killed may not be gone entirely.
-        for _ in 0..<100 {
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
-            usleep(10_000)
-        }
-        throw WatchError("\(path): another watch is at work here")
-    }
-
     /// Returns when there is nothing to watch any more.
     ///
     /// - Returns: how the program was at last.
@@ -85,6 +82,7 @@ package final class Watch {
             takeSignals()
             takeCommands()
             input.write()
+            holdInput()
             takeOutput()
             if let timer, ContinuousClock.now >= timer.at {
                 self.timer = nil
@@ -109,7 +107,7 @@ package final class Watch {
                 input.open()
                 fate = .alive(pid: found.pid)
             } else if memory.map({ $0.status.run < run || ($0.status.run == run && $0.status.pid != nil) }) ?? true {
-                let ending = ProgramProcess.ending(of: record.pid, run: run, in: folder.ending)
+                let ending = ProgramProcess.ending(of: record, run: run, in: folder.ending)
                 drain()
                 fate = .ended(
                     order.specification.tellsSignalByExitCode ? ending.ofWrapped : ending,
@@ -156,6 +154,7 @@ package final class Watch {
 
     private func start(run: Int64) throws(LaunchError) -> ProgramProcess {
         let stdin = try input.begin()
+        holdInput()
         let stdout = open(folder.pipe(.stdout), O_RDWR | O_CLOEXEC | O_NOFOLLOW)
         let stderr = open(folder.pipe(.stderr), O_RDWR | O_CLOEXEC | O_NOFOLLOW)
         defer { for descriptor in [stdin, stdout, stderr] where descriptor >= 0 { close(descriptor) } }
@@ -171,11 +170,19 @@ package final class Watch {
         let ending = process.end(endingFile: folder.ending)
         self.process = nil
         input.close()
+        holdInput()
         drain()
         handle(
             .ended(
                 order.specification.tellsSignalByExitCode ? ending.ofWrapped : ending,
                 lastErrorLine: output.lastErrorLine.map(Self.shortened)))
+    }
+
+    /// The keeper holds the program's input open while it has not ended: where we are killed, the program does not notice.
+    private func holdInput() {
+        guard input.isOpen != isInputHeld, let keeper else { return }
+        isInputHeld = input.isOpen
+        _ = Keeper.ask(isInputHeld ? .holdInput(folder) : .endInput(folder), in: keeper)
     }
 
     /// An error can be as long as a line; a reason is for a table.
@@ -188,7 +195,7 @@ package final class Watch {
     private func wait() {
         var descriptors = [
             pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: control, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: control.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: stages[0].pipe, events: Int16(POLLIN), revents: 0),
             pollfd(fd: stages[1].pipe, events: Int16(POLLIN), revents: 0),
             pollfd(fd: process?.descriptor ?? -1, events: Int16(POLLIN), revents: 0),
@@ -211,10 +218,7 @@ package final class Watch {
     /// Whoever removes the folder wants nothing of all this any more.
     private func look() {
         nextLook = ContinuousClock.now + Self.lookInterval
-        var ours = stat(), there = stat()
-        guard fstat(lock, &ours) == 0, stat(folder.lock, &there) == 0, ours.st_ino == there.st_ino else {
-            return handle(.stop(reason: "its folder is gone"))
-        }
+        if lock.isGone { handle(.stop(reason: "its folder is gone")) }
     }
 
     private func takeSignals() {
@@ -228,18 +232,7 @@ package final class Watch {
     }
 
     private func takeCommands() {
-        var chunk = [UInt8](repeating: 0, count: 4_096)
-        while true {
-            let count = read(control, &chunk, chunk.count)
-            guard count > 0 else { return }
-            commands += chunk[..<count]
-            while let end = commands.firstIndex(of: UInt8(ascii: "\n")) {
-                if let command = WatchCommand(commands[..<end]) { perform(command) }
-                commands.removeSubrange(...end)
-            }
-            // Commands are shorter.
-            if commands.count > 8_192 { commands = [] }
-        }
+        for json in control.take() { if let command = WatchCommand(json) { perform(command) } }
     }
 
     private func perform(_ command: WatchCommand) {
@@ -249,6 +242,7 @@ package final class Watch {
         case .input(let bytes, let isEnd, let run):
             guard process?.run == run else { return }
             if !input.take(bytes, isEnd: isEnd) { note("… input of \(bytes.count) bytes was dropped: it is not read") }
+            holdInput()
         }
     }
 
@@ -269,7 +263,6 @@ package final class Watch {
         _ = stage.fill()
         let bytes = stage.read()
         guard !bytes.isEmpty else { return 0 }
-        if isMirror { mirror(bytes, stage.stream) }
         for batch in output.append(bytes, stage.stream, at: microsecondsNow()) { write(batch) }
         return bytes.count
     }
@@ -286,18 +279,6 @@ package final class Watch {
             }
         }
         write(output.finish(at: microsecondsNow()))
-    }
-
-    private func mirror(_ bytes: [UInt8], _ stream: OutputLine.Stream) {
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.write(stream == .stdout ? STDOUT_FILENO : STDERR_FILENO, $0.baseAddress! + done, $0.count - done)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            done += count
-        }
     }
 
     // MARK: Journal

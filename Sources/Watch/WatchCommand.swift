@@ -11,8 +11,6 @@ package enum WatchCommand: Sendable, Hashable {
     /// For the program's stdin, if it is still that run.
     case input([UInt8], isEnd: Bool, run: Int64)
 
-    /// As much as is written to a pipe in one step (pipe(7)).
-    private static let maximumBytes = 4_096
     /// Input that one command takes.
     package static let maximumInput = 2_800
 
@@ -25,8 +23,7 @@ package enum WatchCommand: Sendable, Hashable {
         }
     }
 
-    init?(_ line: ArraySlice<UInt8>) {
-        guard let json = try? JSON(parsing: line) else { return nil }
+    init?(_ json: JSON) {
         let reader = DocumentReader(json)
         do {
             switch try reader.required("command").string() {
@@ -49,12 +46,6 @@ package enum WatchCommand: Sendable, Hashable {
     ///
     /// - Returns: false where there is none, or it has too much to do.
     package func send(to folder: WatchFolder) -> Bool {
-        let descriptor = open(folder.control, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        var bytes = json.bytes()
-        bytes.append(UInt8(ascii: "\n"))
-        guard bytes.count <= Self.maximumBytes else { return false }
-        return write(descriptor, bytes, bytes.count) == bytes.count
+        CommandPipe.send(json, to: folder.control)
     }
 }

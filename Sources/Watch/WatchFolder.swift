@@ -19,29 +19,16 @@ package struct WatchFolder: Sendable, Hashable {
     var order: String { "\(root)/order.json" }
     var process: String { "\(root)/process.json" }
     var ending: String { "\(root)/ending.json" }
-    func pipe(_ stream: OutputLine.Stream) -> String { "\(root)/\(stream.rawValue)" }
-    /// Makes a pipe where there is none, and opens it in such a way that it never ends.
-    static func openPipe(_ path: String) throws -> Int32 {
-        guard mkfifo(path, 0o600) == 0 || errno == EEXIST else { throw FileError(path) }
-        let descriptor = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { throw FileError(path) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO else {
-            close(descriptor)
-            throw WatchError("\(path) is no pipe")
-        }
-        return descriptor
-    }
-
+    /// A pipe that is the program's stdin.
     var input: String { "\(root)/stdin" }
+    /// One that is its stdout, or stderr.
+    func pipe(_ stream: OutputLine.Stream) -> String { "\(root)/\(stream.rawValue)" }
+
+    /// False where nothing is to be watched any more: the program was removed.
+    var hasOrder: Bool { File.exists(order) }
 
     /// True while a watch is at work here.
-    package var isWatched: Bool {
-        let descriptor = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        return flock(descriptor, LOCK_SH | LOCK_NB) != 0
-    }
+    package var isWatched: Bool { FolderLock.isHeld(lock) }
 
     /// The process of the program, where there is one.
     package var liveProcess: Int32? {

@@ -4,7 +4,7 @@ import Watch
 
 // Started by the agent and by itself, not by people:
 //
-//     sensorhub-watch FOLDER           watches the program of a folder
+//     sensorhub-watch FOLDER KEEPER    watches the program of a folder; KEEPER is its keeper's folder
 //     sensorhub-watch --keep FOLDER    is the parent of watches
 
 sh_use_one_heap()
@@ -16,16 +16,14 @@ func fail(_ reason: String) -> Never {
     exit(1)
 }
 
-guard arguments.count == 2 || (arguments.count == 3 && arguments[1] == "--keep") else {
-    fail("this program is started by sensorhub's agent; see `sensorhub run --help`")
-}
+guard arguments.count == 3 else { fail("this program is started by sensorhub's agent, and not of use without it") }
 do {
-    if arguments.count == 3 {
+    if arguments[1] == "--keep" {
         let keeper = try Keeper(arguments[2], program: arguments[0])
         sh_let_go_of_startup()
         keeper.run()
     } else {
-        let watch = try Watch(WatchFolder(arguments[1]))
+        let watch = try Watch(WatchFolder(arguments[1]), keeper: arguments[2])
         sh_let_go_of_startup()
         watch.run()
     }

@@ -38,7 +38,7 @@ final class Bench {
             else { return }
             let position = state.withLock { state in
                 var progress = state.progress[report.program] ?? JournalProgress()
-                state.records += progress.take(report)
+                state.records += progress.take(report).records
                 state.progress[report.program] = progress
                 return progress.position
             }

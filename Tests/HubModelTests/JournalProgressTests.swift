@@ -12,7 +12,7 @@ import Testing
     }
 
     private func take(_ report: JournalReport, _ progress: inout JournalProgress) -> [Int64] {
-        progress.take(report).map(\.number)
+        progress.take(report).records.map(\.number)
     }
 
     private func position(_ origin: Int64, _ number: Int64) -> JournalPosition {
@@ -43,8 +43,23 @@ import Testing
 
     @Test func whatTheJournalHasGivenUpIsPassedOver() {
         var progress = JournalProgress(position(50, 9))
-        #expect(take(report(50, after: 9, [500, 501]), &progress) == [500, 501])
-        #expect(progress.position == position(50, 501))
+        let taken = progress.take(report(50, after: 9, [500, 501, 504]))
+        #expect(taken.records.map(\.number) == [500, 501, 504] && taken.lost == 492)
+        #expect(progress.position == position(50, 504))
+        let again = progress.take(report(50, after: 9, [500, 501, 504, 505]))
+        #expect(again.records.map(\.number) == [505] && again.lost == 0)
+        // What an earlier hub has had is not lost.
+        let other = progress.take(report(51, after: 20, [21, 22]))
+        #expect(other.records.count == 2 && other.lost == 0)
+    }
+
+    @Test func whatIsAtFaultIsNotLost() {
+        var progress = JournalProgress()
+        let report = JournalReport(
+            program: program, origin: 50, after: 0, records: self.report(50, after: 0, [1, 3]).records,
+            faults: [ValidationError("no")], last: 3)
+        let taken = progress.take(report)
+        #expect(taken.records.count == 2 && taken.lost == 0)
     }
 
     @Test func aLaterJournalIsTakenFromWhereverItBegins() {

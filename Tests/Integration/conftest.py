@@ -8,6 +8,7 @@ import pytest
 
 from hub import BUILD, SENSORHUB, Hub
 from samples import deploy_sleeper, probe, register
+from services import MissingPostgres, Services
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -60,6 +61,19 @@ def fresh_hub() -> Iterator[Hub]:
         yield hub
     finally:
         destroy(hub)
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[Services]:
+    services = Services()
+    try:
+        services.start_postgres()
+        services.start_mosquitto()
+        yield services
+    except MissingPostgres as error:
+        pytest.skip(str(error))
+    finally:
+        services.destroy()
 
 
 @pytest.fixture(scope="module")

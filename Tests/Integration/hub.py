@@ -61,6 +61,19 @@ def environment(**variables: str) -> dict[str, str]:
     return {**result, **variables}
 
 
+def watches_of(folder: Path) -> dict[str, int]:
+    """The processes that watch programs whose folders are in `folder`, by the program, `driver-…` or `algorithm-…`."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes().decode().split("\0")
+        except (OSError, UnicodeDecodeError):
+            continue
+        if command[0].endswith("sensorhub-watch") and command[1].startswith(f"{folder}/"):
+            found[Path(command[1]).parent.name] = int(entry.name)
+    return found
+
+
 def processes_of(folder: Path) -> dict[int, str]:
     """The processes that have `folder` in command line, environment or working directory, with their command lines."""
     needle = str(folder).encode()

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import psycopg
 
@@ -45,14 +45,19 @@ class Services:
         self.folder = temporary_folder()
         self.port = free_port()
         self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, Callable[[], subprocess.Popen[bytes]]] = {}
 
     def start(
         self, name: str, *command: Any, env: Optional[dict[str, str]] = None, **options: Any,
     ) -> subprocess.Popen[bytes]:
-        with self.log(name).open("ab") as log:
-            self._started[name] = subprocess.Popen(
-                list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env or environment(),
-                cwd="/", start_new_session=True, **options)
+        def start() -> subprocess.Popen[bytes]:
+            with self.log(name).open("ab") as log:
+                return subprocess.Popen(
+                    list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env or environment(),
+                    cwd="/", start_new_session=True, **options)
+
+        self._commands[name] = start
+        self._started[name] = start()
         return self._started[name]
 
     def log(self, name: str) -> Path:
@@ -62,6 +67,14 @@ class Services:
         process = self._started.pop(name)
         process.send_signal(number)
         return process.wait(60)
+
+    def restart(self, name: str, number: int = signal.SIGTERM) -> None:
+        """Ends it by a signal, and starts it as it was."""
+        self.stop(name, number)
+        self.start_again(name)
+
+    def start_again(self, name: str) -> None:
+        self._started[name] = self._commands[name]()
 
     def own_folder(self, name: str, owner: str) -> Path:
         folder = self.folder / name
@@ -157,9 +170,11 @@ class Services:
             "database": self.database.replace("dbname=sensorhub", "dbname=another"),
         }
 
-    def start_hub(self) -> None:
+    def start_hub(self, **settings: Any) -> None:
+        """With the `settings` besides broker and database."""
+        file = self.write_settings("hub", {"broker": self.broker_settings, "database": self.database, **settings})
         before = self.log("hub").read_text().count(CONNECTED) if self.log("hub").exists() else 0
-        process = self.start("hub", SENSORHUB, "hub", "--config", self.settings)
+        process = self.start("hub", SENSORHUB, "hub", "--config", file)
 
         def is_up() -> bool:
             assert process.poll() is None, self.log("hub").read_text()
@@ -185,6 +200,21 @@ class Services:
         path = write(folder / file, result.stdout)
         path.chmod(0o600)
         return path
+
+    def start_agent(self, id: str) -> None:
+        self.start(
+            "agent", SENSORHUB, "agent", "--config", self.enroll("node", id, "agent.json"), "--data",
+            self.folder / "agent")
+
+    def person(self, id: str) -> ServiceHub:
+        return ServiceHub(self.enroll("person", id, "connection.json").parent, self.database)
+
+    def person_at(self, node: str) -> ServiceHub:
+        """A person, and an agent that is there for him."""
+        self.start_agent(node)
+        person = self.person("ann")
+        wait_until(lambda: f"node {node}" in person.run("doctor").stdout, what="the agent is there")
+        return person
 
     def destroy(self) -> None:
         for name in reversed(list(self._started)):

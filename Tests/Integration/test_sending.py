@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
-from hub import SENSORHUB, Hub, environment, wait_until
+from hub import SENSORHUB, Hub, environment, wait_until, watches_of
 from other_node import Journal, OtherNode, state
-from samples import probe, register
+from samples import app_zip, deployment, probe, register, write
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,33 @@ def test_nothing_is_sent_to_a_node_that_is_offline(own_hub: Hub, journal: Journa
     journal.node.peer.publish(topic, {"status": "offline"}, retain=True)
     wait_until(lambda: own_hub.program("keys-1")["state"] == "UNKNOWN", what="it is offline")
     assert "'keys-1' cannot be reached: its node 'other' is offline" in own_hub.refusal("send", "keys-1", "x")
+
+
+ECHO = """#!/bin/sh
+while read line; do echo "got $line"; done
+echo over
+sleep 1000
+"""
+
+
+def test_a_real_program_reads_what_is_sent(own_hub: Hub, tmp_path: Path) -> None:
+    own_hub.cli("apps", "install", "echo", app_zip(tmp_path, "echo", "main.sh", ECHO))
+    (entry,) = own_hub.json("deploy", write(tmp_path / "deploy.json", deployment("echo")))["entries"]
+    instance = str(entry["instance_id"])
+    own_hub.wait_until_running(instance)
+
+    def lines() -> list[str]:
+        return [line["text"] for line in own_hub.rpc("logs", "get", id=instance)["lines"]]
+
+    own_hub.cli("send", instance, "one", "two")
+    wait_until(lambda: lines() == ["got one two"], what="the line")
+    # The death of its watch is nothing that it notices.
+    program, programs = f"algorithm-{instance}", own_hub.data / "agent" / "programs"
+    watch = watches_of(programs)[program]
+    os.kill(watch, signal.SIGKILL)
+    wait_until(lambda: watches_of(programs).get(program, watch) != watch, what="another watch")
+    own_hub.cli("send", instance, "three")
+    wait_until(lambda: lines() == ["got one two", "got three"], what="the next line")
+    own_hub.cli("send", instance, "--eof")
+    wait_until(lambda: lines()[-1] == "over", what="the end of its input")
+    own_hub.cli("stop", instance)

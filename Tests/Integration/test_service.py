@@ -13,31 +13,14 @@ import pytest
 from hub import SENSORHUB, environment, run, wait_until
 from mqtt import Refused
 from samples import PROBE_TYPE, deploy_sleeper, probe, write
-from services import CONNECTED, MissingPostgres, ServiceHub, Services
-
-
-@pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    services = Services()
-    try:
-        services.start_postgres()
-        services.start_mosquitto()
-        yield services
-    except MissingPostgres as error:
-        pytest.skip(str(error))
-    finally:
-        services.destroy()
+from services import CONNECTED, ServiceHub, Services
 
 
 @pytest.fixture(scope="module")
 def person(services: Services) -> Iterator[ServiceHub]:
     """A person at a hub with one agent."""
     services.start_hub()
-    file = services.enroll("node", "workshop", "agent.json")
-    services.start("agent", SENSORHUB, "agent", "--config", file, "--data", services.folder / "agent")
-    connection = services.enroll("person", "ann", "connection.json")
-    hub = ServiceHub(connection.parent, services.database)
-    wait_until(lambda: "node workshop" in hub.run("doctor").stdout, what="the agent is there")
+    hub = services.person_at("workshop")
     yield hub
     hub.close()
 

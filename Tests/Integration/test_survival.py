@@ -8,15 +8,12 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from hub import SENSORHUB, wait_until
+from hub import wait_until, watches_of
 from samples import app_zip, deployment, write
-from services import MissingPostgres, ServiceHub, Services
+from services import Services
 
 PROGRAMS = 50
 LINES = 10_000
@@ -42,70 +39,29 @@ kill -USR1 $$
 """
 
 
-@pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    services = Services()
-    try:
-        services.start_postgres()
-        services.start_mosquitto()
-        yield services
-    except MissingPostgres as error:
-        pytest.skip(str(error))
-    finally:
-        services.destroy()
-
-
 class Machine:
     """A hub, a broker and an agent that are started anew as soon as they were killed, as systemd would do it."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        settings = {"broker": services.broker_settings, "database": services.database, "logs": {"lines": 20_000}}
-        self.settings = services.write_settings("hub", settings)
-        services.start_hub()
-        self._agent = services.enroll("node", NODE, "agent.json")
-        self.start("agent")
-        connection = services.enroll("person", "ann", "connection.json")
-        self.person = ServiceHub(connection.parent, services.database)
-        wait_until(lambda: f"node {NODE}" in self.person.run("doctor").stdout, what="the agent is there")
+        services.start_hub(logs={"lines": 20_000})
+        self.person = services.person_at(NODE)
 
     @property
     def programs(self) -> Path:
         return self.services.folder / "agent" / "programs"
 
-    def start(self, part: str) -> None:
-        if part == "agent":
-            self.services.start(
-                "agent", SENSORHUB, "agent", "--config", self._agent, "--data", self.services.folder / "agent")
-        elif part == "hub":
-            self.services.start("hub", SENSORHUB, "hub", "--config", self.settings)
-        else:
-            self.services.start("mosquitto", "/usr/sbin/mosquitto", "-c", self.services.folder / "broker/mosquitto.conf")
-
     def kill(self, part: str) -> None:
         if part != "watch":
-            self.services.stop(part, signal.SIGKILL)
-            self.start(part)
+            self.services.restart(part, signal.SIGKILL)
             return
-        watches = self.watches()
+        watches = watches_of(self.programs)
         # The counter's, and some of the others.
         for program in {"algorithm-counter-main-1", *random.sample(sorted(watches), min(5, len(watches)))}:
             try:
                 os.kill(watches[program], signal.SIGKILL)
             except (KeyError, ProcessLookupError):
                 pass
-
-    def watches(self) -> dict[str, int]:
-        """The processes that watch, by program."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            try:
-                command = (entry / "cmdline").read_bytes().decode().split("\0")
-            except (OSError, UnicodeDecodeError):
-                continue
-            if len(command) == 3 and command[1].startswith(str(self.programs)):
-                found[Path(command[1]).parent.name] = int(entry.name)
-        return found
 
 
 def test_whatever_is_killed_no_program_is_lost_or_doubled_and_every_line_comes_once(

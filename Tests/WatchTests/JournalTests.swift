@@ -26,7 +26,7 @@ private let state = ProgramStateMachine.Memory(
     try writer.append([.state(state)])
     var reader = JournalReader("\(folder.path)/j")
     let batch = try reader.read(after: 0, limit: 100)
-    #expect(batch.origin == 77 && batch.lost == 0)
+    #expect(batch.origin == 77)
     #expect(batch.entries.map(\.number) == [1, 2, 3])
     #expect(batch.entries.map(\.content) == lines(1...2) + [.state(state)])
     // Nothing more, then something, and from the middle.
@@ -88,7 +88,7 @@ private let state = ProgramStateMachine.Memory(
     #expect(size < 100 << 10)
     var reader = JournalReader(folder.path)
     let batch = try reader.read(after: 1, limit: 10_000)
-    #expect(batch.lost == batch.entries[0].number - 2 && batch.lost > 1_000)
+    #expect(batch.entries[0].number > 1_000)
     #expect(batch.entries.last?.number == writer.last)
     #expect(zip(batch.entries, batch.entries.dropFirst()).allSatisfy { $1.number == $0.number + 1 })
     // One that was in the middle of what is gone now reads its segment to the end, and goes on after the gap.

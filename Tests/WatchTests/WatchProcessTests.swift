@@ -39,14 +39,14 @@ private final class Kept {
     @discardableResult
     func watch(
         _ name: String, _ script: String, _ restart: RestartPolicy = .unexpected, input: ProgramInput = .none,
-        start: Int64 = 1
+        limits: [ResourceLimit] = [], start: Int64 = 1
     ) throws -> WatchFolder {
         let folder = folder(name)
         try Folder.make(folder.root)
         var specification = ProgramSpecification(
-            executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"], restart: restart,
-            stopWait: .seconds(5))
-        specification.input = input
+            executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"], input: input,
+            restart: restart, stopWait: .seconds(5))
+        specification.resourceLimits = limits
         try folder.write(WatchFolder.Order(specification, generation: 0, start: start))
         #expect(Keeper.ask(.watch(folder), in: self.folder.path))
         return folder
@@ -75,7 +75,7 @@ extension WatchFolder {
     fileprivate var watchProcess: Int32? {
         for name in (try? Folder.names(in: "/proc")) ?? [] {
             guard let pid = Int32(name), let bytes = try? File.bytes(of: "/proc/\(pid)/cmdline"),
-                bytes.split(separator: 0).last.map({ String(decoding: $0, as: UTF8.self) }) == root,
+                bytes.split(separator: 0).dropFirst().first.map({ String(decoding: $0, as: UTF8.self) }) == root,
                 ProcessStat(pid: pid)?.isZombie == false
             else { continue }
             return pid
@@ -178,7 +178,7 @@ extension WatchFolder {
     let kept = try Kept()
     let folder = try kept.watch(
         "a", "trap 'echo hup' HUP; while ! read x; do sleep 0.05; done; echo got $x; cat; echo end; exit 4", .never,
-        input: .closable)
+        input: .pipe)
     try await folder.wait("running") { $0.states.last == .running }
     #expect(WatchCommand.signal(SIGHUP, run: 2).send(to: folder))
     #expect(WatchCommand.input(Array("wrong run\n".utf8), isEnd: true, run: 2).send(to: folder))
@@ -197,6 +197,35 @@ extension WatchFolder {
     #expect(folder.statuses.last?.exitCode == 4)
     #expect(folder.lines.filter { $0.utf8.count == 2_000 }.count == 100 && folder.lines.last == "end")
     #expect(!folder.lines.contains("wrong run") && folder.lines.filter { $0 == "hup" }.count == 1)
+}
+
+@Test func theInputOutlivesTheWatch() async throws {
+    let kept = try Kept()
+    let folder = try kept.watch("a", "while read x; do echo got $x; done; echo end; exit 4", .never, input: .pipe)
+    try await folder.wait("running") { $0.states.last == .running }
+    for word in ["one", "two"] {
+        let watch = try #require(folder.watchProcess)
+        kill(watch, SIGKILL)
+        try await folder.wait("another watch") { folder in
+            folder.watchProcess.map { $0 != watch } ?? false && folder.isWatched
+        }
+        try await folder.wait("that it takes input") { _ in
+            WatchCommand.input(Array("\(word)\n".utf8), isEnd: false, run: 1).send(to: folder)
+        }
+        try await folder.wait("the input") { $0.lines.contains("got \(word)") }
+    }
+    #expect(WatchCommand.input([], isEnd: true, run: 1).send(to: folder))
+    try await folder.wait("the end") { $0.states.last == .exited }
+    #expect(folder.lines.last == "end" && folder.statuses.last?.exitCode == 4)
+}
+
+@Test func limitsHold() async throws {
+    let kept = try Kept()
+    let folder = try kept.watch(
+        "a", "ulimit -n; ulimit -Hn; ulimit -c", .never,
+        limits: [ResourceLimit(.openFiles, 100), ResourceLimit(.coreSize, 0)])
+    try await folder.wait("the end") { $0.states.last == .exited }
+    #expect(folder.lines == ["100", "100", "0"])
 }
 
 @Test func whoeverHasLeftTheGroupKeepsNobodyWaiting() async throws {

@@ -50,10 +50,15 @@ extension HubCore {
         ).first
         let before = JournalProgress(row.map { JournalPosition(origin: $0.int("origin"), number: $0.int("number")) })
         var progress = before
-        let records = progress.take(report)
+        let (records, lost) = progress.take(report)
         var taken = Taken(position: progress.position, isNew: progress != before)
         guard taken.isNew else { return taken }
         var lines = OutputLines()
+        if lost > 0, let first = records.first {
+            lines.append(
+                at: first.time, run: first.run, stream: JournalRecord.Stream.stderr.rawValue,
+                text: "… \(lost) lines dropped: the node had no more room for them")
+        }
         for record in records {
             switch record.content {
             case .line(let stream, let text):
