@@ -22,8 +22,6 @@ package struct JournalReader: ~Copyable {
     /// The number of the entry before `offset`.
     private var last: Int64 = 0
 
-    private static let chunk = 256 << 10
-
     package init(_ folder: String) {
         self.folder = folder
     }
@@ -41,13 +39,15 @@ package struct JournalReader: ~Copyable {
         guard isThere || open(containing: number + 1) else { return nil }
         var batch = Batch(origin: origin)
         while batch.entries.count < limit {
-            let (lines, end) = JournalSegment.lines(of: descriptor, from: offset, limit: Self.chunk)
+            let (lines, end) = JournalSegment.lines(of: descriptor, from: offset, limit: JournalSegment.chunk)
             if lines.isEmpty {
                 // A segment that has a successor is finished.
                 guard let next = JournalSegment.firsts(in: folder).first(where: { $0 > first }) else { break }
-                // But its last entries may have come since we looked.
-                if JournalSegment.lines(of: descriptor, from: offset, limit: Self.chunk).lines.isEmpty {
-                    guard open(first: next) else { break }
+                // But its last entries may have come since we looked; or it has the states of others by now.
+                if JournalSegment.lines(of: descriptor, from: offset, limit: JournalSegment.chunk).lines.isEmpty {
+                    let known = last
+                    guard open(first: isReplaced ? first : next) else { break }
+                    last = max(last, known)
                 }
                 continue
             }
@@ -56,8 +56,8 @@ package struct JournalReader: ~Copyable {
                 guard batch.entries.count < limit else { break }
                 used += Int64(line.count) + 1
                 guard let json = try? JSON(parsing: line), let entry = try? JournalEntry(json) else { continue }
-                last = entry.number
-                if entry.number > number { batch.entries.append(entry) }
+                if entry.number > max(number, last) { batch.entries.append(entry) }
+                last = max(last, entry.number)
             }
             offset = batch.entries.count < limit ? end : used
         }
@@ -83,6 +83,13 @@ package struct JournalReader: ~Copyable {
             return End(origin: end.header.origin, number: end.last, memory: end.header.memory)
         }
         return nil
+    }
+
+    /// True where the segment that is open is another file now.
+    private var isReplaced: Bool {
+        var ours = stat(), there = stat()
+        return fstat(descriptor, &ours) == 0 && stat("\(folder)/\(JournalSegment.name(first: first))", &there) == 0
+            && ours.st_ino != there.st_ino
     }
 
     private mutating func open(containing number: Int64) -> Bool {

@@ -72,6 +72,36 @@ struct JournalSegment {
         return (header, last, Int(end))
     }
 
+    /// About how many bytes a state has.
+    static let usualStateBytes = 256
+    /// Bytes that are read in one go: more than an entry has.
+    static let chunk = 256 << 10
+
+    /// The first line of a segment, and those of states, each with its end.
+    ///
+    /// - Returns: nil where the file cannot be read.
+    static func withoutLines(_ path: String) -> (header: [UInt8], states: [[UInt8]])? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var offset: Int64 = 0
+        var header: [UInt8]?
+        var states: [[UInt8]] = []
+        while case let (lines, end) = lines(of: descriptor, from: offset, limit: chunk), !lines.isEmpty {
+            offset = end
+            for line in lines {
+                if header == nil {
+                    header = line + [UInt8(ascii: "\n")]
+                } else if let json = try? JSON(parsing: line), let entry = try? JournalEntry(json),
+                    case .state = entry.content
+                {
+                    states.append(line + [UInt8(ascii: "\n")])
+                }
+            }
+        }
+        return header.map { ($0, states) }
+    }
+
     /// The whole lines of a file from an offset on, each without its end, and the offset after them.
     ///
     /// - Parameter limit: how many bytes to look at.

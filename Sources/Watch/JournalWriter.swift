@@ -5,7 +5,8 @@ import HubModel
 package import SimdJSON
 
 /// Writes a program's journal: everything that is to be told of it, numbered, in files of a folder that together have a
-/// bound. Whoever writes must be the only one.
+/// bound. Where there is no more room the oldest lines go, and not the states between them. Whoever writes must be the
+/// only one.
 package struct JournalWriter {
     private let folder: String
     private let segmentBytes: Int
@@ -31,6 +32,8 @@ package struct JournalWriter {
         segmentBytes = max(4_096, bytes / Self.segments)
         try Folder.make(folder)
         firsts = JournalSegment.firsts(in: folder)
+        // Of a writer that was killed in the middle of that.
+        for name in try Folder.names(in: folder) where name.hasSuffix(".new") { unlink("\(folder)/\(name)") }
         header = JournalSegment.Header(origin: 0)
         while let first = firsts.last {
             if try resume(first) { return }
@@ -112,8 +115,21 @@ package struct JournalWriter {
         self.descriptor = descriptor
         size = bytes.count
         firsts.append(first)
-        while firsts.count > Self.segments {
-            unlink(self.path(firsts.removeFirst()))
+        while firsts.count > Self.segments { giveUpLines() }
+    }
+
+    /// Makes the two oldest segments one, which has the states of both.
+    private mutating func giveUpLines() {
+        do throws(FileError) {
+            guard let oldest = JournalSegment.withoutLines(path(firsts[0])),
+                let next = JournalSegment.withoutLines(path(firsts[1]))
+            else { throw FileError(path(firsts[0]), EINVAL) }
+            // Of a program that only ever dies there is a bound as well.
+            let states = (oldest.states + next.states).suffix(segmentBytes / JournalSegment.usualStateBytes)
+            try File.replace(path(firsts[0]), with: Array(([oldest.header] + states).joined()))
+            unlink(path(firsts.remove(at: 1)))
+        } catch {
+            unlink(path(firsts.removeFirst()))
         }
     }
 

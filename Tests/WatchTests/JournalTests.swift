@@ -101,6 +101,47 @@ private let state = ProgramStateMachine.Memory(
     #expect(writer.positions[.stdout] == writer.last * 10)
 }
 
+@Test func statesOutliveTheLinesAroundThem() throws {
+    let folder = TemporaryFolder()
+    var writer = try JournalWriter(folder.path, bytes: 512 << 10, origin: 77)
+    /// One that reads now and then, one that has stopped early, one that comes at the end.
+    var often = JournalReader(folder.path), early = JournalReader(folder.path), late = JournalReader(folder.path)
+    var seen: [[JournalEntry]] = [[], [], []], states: [Int64] = []
+    for round in 1...100 {
+        var state = state
+        state.start = Int64(round)
+        states.append(try writer.append([.state(state)]))
+        try writer.append(lines(1...Int.random(in: 1...300)))
+        if round % 7 == 0 { seen[0] += try often.read(after: seen[0].last?.number ?? 0, limit: 700).entries }
+        if round == 3 { seen[1] += try early.read(after: 0, limit: 20).entries }
+        if round == 50 {
+            writer.close()
+            writer = try JournalWriter(folder.path, bytes: 512 << 10, origin: 88)
+        }
+    }
+    func finish(_ reader: inout JournalReader, _ entries: inout [JournalEntry]) throws {
+        while case let more = try reader.read(after: entries.last?.number ?? 0, limit: 1_000).entries, !more.isEmpty {
+            entries += more
+        }
+    }
+    try finish(&often, &seen[0])
+    try finish(&early, &seen[1])
+    try finish(&late, &seen[2])
+    for entries in seen {
+        #expect(entries.last?.number == writer.last)
+        #expect(zip(entries, entries.dropFirst()).allSatisfy { $0.number < $1.number })
+        #expect(entries.filter { if case .state = $0.content { true } else { false } }.map(\.number) == states)
+    }
+    #expect(seen[2].count < Int(writer.last) - 2_000)
+    let size = try Folder.names(in: folder.path).reduce(0) { try $0 + File.bytes(of: "\(folder.path)/\($1)").count }
+    #expect(size < 700 << 10)
+    // Nor do they grow without a bound.
+    for _ in 1...100 { try writer.append(Array(repeating: .state(state), count: 50)) }
+    #expect(try Folder.names(in: folder.path).count == 8)
+    let all = try Folder.names(in: folder.path).reduce(0) { try $0 + File.bytes(of: "\(folder.path)/\($1)").count }
+    #expect(all < 700 << 10)
+}
+
 extension JournalReader {
     fileprivate mutating func read(after number: Int64, limit: Int) throws -> Batch {
         let batch = entries(after: number, limit: limit)
