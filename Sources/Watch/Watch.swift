@@ -107,11 +107,9 @@ package final class Watch {
                 input.open()
                 fate = .alive(pid: found.pid)
             } else if memory.map({ $0.status.run < run || ($0.status.run == run && $0.status.pid != nil) }) ?? true {
-                let ending = ProgramProcess.ending(of: record, run: run, in: folder.ending)
+                let ending = ending(ProgramProcess.ending(of: record, run: run, in: folder.ending))
                 drain()
-                fate = .ended(
-                    order.specification.tellsSignalByExitCode ? ending.ofWrapped : ending,
-                    lastErrorLine: output.lastErrorLine.map(Self.shortened))
+                fate = .ended(ending, lastErrorLine: output.lastErrorLine.map(Self.shortened))
             }
         }
         let isWanted = order.start > start
@@ -153,6 +151,8 @@ package final class Watch {
     }
 
     private func start(run: Int64) throws(LaunchError) -> ProgramProcess {
+        // To be told from those of later; the next watch may be another process.
+        folder.memoryKills = outOfMemoryKills ?? 0
         let stdin = try input.begin()
         holdInput()
         let stdout = open(folder.pipe(.stdout), O_RDWR | O_CLOEXEC | O_NOFOLLOW)
@@ -172,10 +172,21 @@ package final class Watch {
         input.close()
         holdInput()
         drain()
-        handle(
-            .ended(
-                order.specification.tellsSignalByExitCode ? ending.ofWrapped : ending,
-                lastErrorLine: output.lastErrorLine.map(Self.shortened)))
+        handle(.ended(self.ending(ending), lastErrorLine: output.lastErrorLine.map(Self.shortened)))
+    }
+
+    /// How the program ended, by how its process did.
+    private func ending(_ ending: ProgramEnding) -> ProgramEnding {
+        let ending = order.specification.tellsSignalByExitCode ? ending.ofWrapped : ending
+        guard case .signaled(SIGKILL) = ending, let kills = outOfMemoryKills, kills > folder.memoryKills else {
+            return ending
+        }
+        return .outOfMemory
+    }
+
+    /// How often the kernel has killed in the program's control group, so far.
+    private var outOfMemoryKills: Int64? {
+        order.specification.cgroup.flatMap { ControlGroup.outOfMemoryKills(in: $0) }
     }
 
     /// The keeper holds the program's input open while it has not ended: where we are killed, the program does not notice.

@@ -24,6 +24,15 @@ package struct WatchFolder: Sendable, Hashable {
     /// One that is its stdout, or stderr.
     func pipe(_ stream: OutputLine.Stream) -> String { "\(root)/\(stream.rawValue)" }
 
+    /// How often the kernel had killed for want of memory in the program's control group when the program was started.
+    var memoryKills: Int64 {
+        get { (try? File.text(of: "\(root)/memory-kills", limit: 32)).flatMap { Int64($0) } ?? 0 }
+        nonmutating set {
+            // Most programs have never had one.
+            if newValue != memoryKills { try? File.replace("\(root)/memory-kills", with: String(newValue).utf8) }
+        }
+    }
+
     /// False where nothing is to be watched any more: the program was removed.
     var hasOrder: Bool { File.exists(order) }
 
