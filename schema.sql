@@ -352,10 +352,8 @@ CREATE TABLE IF NOT EXISTS hub.algorithm_instance (
 ALTER TABLE hub.algorithm_instance ADD COLUMN IF NOT EXISTS outputs jsonb NOT NULL DEFAULT '[]';
 -- True where it may have nodes run commands.
 ALTER TABLE hub.algorithm_instance ADD COLUMN IF NOT EXISTS commands boolean NOT NULL DEFAULT false;
--- What it may take of its node: {"memory": bytes, "cpu": percent of one core, "processes", "files"}, what is missing is
--- the node's to say. And whether it is isolated; null where the node decides.
-ALTER TABLE hub.algorithm_instance ADD COLUMN IF NOT EXISTS limits jsonb NOT NULL DEFAULT '{}';
-ALTER TABLE hub.algorithm_instance ADD COLUMN IF NOT EXISTS isolation boolean;
+-- How it runs: limits, isolation and supervision as its deployment says, see docs/files.md. What is missing is the node's to say.
+ALTER TABLE hub.algorithm_instance ADD COLUMN IF NOT EXISTS conditions jsonb NOT NULL DEFAULT '{}';
 CREATE INDEX IF NOT EXISTS algorithm_instance_active ON hub.algorithm_instance (id) WHERE stopped_at IS NULL;
 
 -- 'python' was the name of the runtime py3 once.

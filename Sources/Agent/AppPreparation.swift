@@ -7,8 +7,7 @@ import Watch
 /// Makes what an app's program needs to run: the app's files, and what its runtime says.
 struct AppPreparation: Sendable {
     let program: ProgramID
-    let limits: Limits
-    let isolation: Bool?
+    let conditions: RunConditions
     let site: ProgramSite
     /// Told what takes time.
     let report: @Sendable (String) async -> Void
@@ -57,6 +56,7 @@ struct AppPreparation: Sendable {
 
         var command = Runtime.fill(work.runtime.start, values) + work.arguments
         if command[0] == path {
+            try checkInterpreter(of: path, named: work.script)
             // A zip made elsewhere does not say that a file may be executed.
             guard chmod(path, 0o755) == 0 else {
                 throw PreparationError(
@@ -64,12 +64,13 @@ struct AppPreparation: Sendable {
             }
         }
         if let niceness = work.device?.niceness, niceness != 0 { command = ["nice", "-n", "\(niceness)"] + command }
-        let specification = ProgramSpecification(
+        var specification = ProgramSpecification(
             executable: command[0], arguments: Array(command.dropFirst()), environment: environment,
             workingDirectory: folder, input: .pipe, restart: Self.restart(work.device))
+        specification.follow(conditions.supervision)
         try site.confinement.handOver(own: [state], shared: shared, in: site.folders)
         return try site.confine(
-            specification, of: program, limits: limits, isolation: isolation,
+            specification, of: program, limits: conditions.limits, isolation: conditions.isolation,
             view: Sandbox.View(readOnly: seen, writable: [state]))
     }
 
@@ -79,6 +80,22 @@ struct AppPreparation: Sendable {
         guard device.retries else { return .never }
         return RestartPolicy(
             .unexpected, startRetries: nil, maximumRestarts: device.maximumRetries, backoffCap: .seconds(60))
+    }
+
+    /// Without it, whatever wraps the program would say that there is no such program.
+    private func checkInterpreter(of path: String, named name: String) throws(PreparationError) {
+        guard let start = try? File.beginning(of: path, limit: 256), start.starts(with: Array("#!".utf8)) else {
+            return
+        }
+        let line = start.dropFirst(2).prefix { $0 != UInt8(ascii: "\n") }
+        guard let word = line.split(whereSeparator: { [UInt8(ascii: " "), UInt8(ascii: "\t")].contains($0) }).first
+        else {
+            return
+        }
+        let interpreter = String(decoding: word, as: UTF8.self)
+        guard access(interpreter, X_OK) != 0 else { return }
+        throw PreparationError(
+            "'\(name)' names the interpreter '\(interpreter.prefix(80))', which this machine has not", isFinal: true)
     }
 
     /// In short steps, as the clock may be set meanwhile.
@@ -92,6 +109,31 @@ struct AppPreparation: Sendable {
             } catch {
                 throw PreparationError("it was not waited for")
             }
+        }
+    }
+}
+
+extension ProgramSpecification {
+    /// Takes over what the rules say; the rest stays.
+    mutating func follow(_ rules: SupervisionRules) {
+        switch rules.autorestart {
+        case .never: restart.condition = .never
+        case .unexpected: restart.condition = .unexpected
+        case .always: restart.condition = .always
+        case nil: break
+        }
+        if let codes = rules.exitcodes { restart.exitCodes = codes }
+        if let seconds = rules.startsecs { restart.startSeconds = .seconds(seconds) }
+        switch rules.startretries {
+        case .number(let number): restart.startRetries = number
+        case .unlimited: restart.startRetries = nil
+        case nil: break
+        }
+        if let signal = rules.stopsignal { stopSignal = signal.number }
+        if let seconds = rules.stopwaitsecs { stopWait = .seconds(seconds) }
+        if let seconds = rules.backoffsecs {
+            restart.backoffCap = .seconds(seconds)
+            restart.backoffFirst = min(restart.backoffFirst, restart.backoffCap)
         }
     }
 }

@@ -8,8 +8,7 @@ actor PlacedProgram {
     nonisolated let work: PlannedProgram.Work
     private nonisolated let generation: Int64
     nonisolated let inputs: InputQueue
-    private let limits: Limits
-    private let isolation: Bool?
+    private let conditions: RunConditions
     private let site: ProgramSite
     /// What the plan says the broker knows.
     private var plannedCredential: String?
@@ -27,8 +26,7 @@ actor PlacedProgram {
         program = planned.program
         work = planned.work
         generation = planned.generation
-        limits = planned.limits
-        isolation = planned.isolation
+        conditions = planned.conditions
         plannedCredential = planned.credential
         self.site = site
         inputs = InputQueue(planned.program, site.watches)
@@ -121,11 +119,11 @@ actor PlacedProgram {
     private func specification(password: String) async throws(PreparationError) -> ProgramSpecification {
         switch work {
         case .driver(let name, let type, let instance):
-            return try DriverPreparation(program: program, limits: limits, site: site)
+            return try DriverPreparation(program: program, limits: conditions.limits, site: site)
                 .specification(driver: name, type: type, instance: instance, password: password)
         case .app(let work):
             return try await AppPreparation(
-                program: program, limits: limits, isolation: isolation, site: site,
+                program: program, conditions: conditions, site: site,
                 report: { await self.preparing($0) }
             ).specification(work, password: password)
         case .command(let command):

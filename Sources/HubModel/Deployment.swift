@@ -136,9 +136,7 @@ public struct DeploymentEntry: Sendable, Hashable {
     public let requirements: [String]
     /// True where it may have nodes run commands.
     public let mayRunCommands: Bool
-    public let limits: Limits
-    /// Whether it is to see little of its machine; nil where the node decides.
-    public let isolation: Bool?
+    public let conditions: RunConditions
 
     /// Splits `deployConfig.json` into its entries, in order.
     ///
@@ -164,8 +162,8 @@ public struct DeploymentEntry: Sendable, Hashable {
         try reader.allowOnly(
             [
                 "application_id", "algorithm_name", "sensor_info", "output_info", "scheduling_info", "environment",
-                "commands", "limits", "isolation",
-            ])
+                "commands",
+            ] + RunConditions.keys)
         application = try reader.required("application_id").identifier()
         algorithm = try reader.required("algorithm_name").identifier()
         if let info = try reader.optional("sensor_info") {
@@ -186,8 +184,7 @@ public struct DeploymentEntry: Sendable, Hashable {
             runtime = Self.python
             requirements = []
         }
-        limits = try reader.optional("limits").map { (limits) throws(ValidationError) in try Limits(limits) } ?? .none
-        isolation = try reader.optional("isolation")?.bool()
+        conditions = try RunConditions(reader)
     }
 
     private static let python = Identifier("py3")!

@@ -149,22 +149,19 @@ public struct PlannedProgram: Sendable, Hashable {
     public let isEnabled: Bool
     /// Grows with each start that somebody asked for; another number than before ends what runs, and starts it anew.
     public let generation: Int64
-    /// The same for all of a program's life, as is `isolation`.
-    public let limits: Limits
-    /// Whether it is to see little of its machine; nil where the node decides.
-    public let isolation: Bool?
+    /// The same for all of a program's life.
+    public let conditions: RunConditions
 
     public init(
         program: ProgramID, credential: String?, work: Work, isEnabled: Bool = true, generation: Int64 = 0,
-        limits: Limits = .none, isolation: Bool? = nil
+        conditions: RunConditions = .usual
     ) {
         self.program = program
         self.credential = credential
         self.work = work
         self.isEnabled = isEnabled
         self.generation = generation
-        self.limits = limits
-        self.isolation = isolation
+        self.conditions = conditions
     }
 
     public var json: JSON {
@@ -173,8 +170,7 @@ public struct PlannedProgram: Sendable, Hashable {
             "credential": credential.map { .string($0) } ?? .null, "enabled": .bool(isEnabled),
             "generation": .int(generation),
         ]
-        if limits != .none { object["limits"] = limits.json }
-        if let isolation { object["isolation"] = .bool(isolation) }
+        for member in conditions.members { object[member.key] = member.value }
         switch work {
         case .driver(let name, let type, let instance):
             object["driver"] = .string(name)
@@ -192,8 +188,7 @@ public struct PlannedProgram: Sendable, Hashable {
         credential = try reader.optional("credential")?.string()
         isEnabled = try reader.optional("enabled")?.bool() ?? true
         generation = try reader.optional("generation")?.int() ?? 0
-        limits = try reader.optional("limits").map { (limits) throws(ValidationError) in try Limits(limits) } ?? .none
-        isolation = try reader.optional("isolation")?.bool()
+        conditions = try RunConditions(reader)
         switch program.kind {
         case .driver:
             work = .driver(

@@ -57,7 +57,7 @@ struct DeployCommand: AsyncParsableCommand {
         }
     }
 
-    /// Follows the new instances until each runs, has ended, or has failed for good.
+    /// Follows the new instances until each runs, rests, has ended, or has failed for good.
     private func waitUntilRunning(_ ids: [String], _ client: HubClient) async throws {
         guard !ids.isEmpty else { return }
         var progress = ProgressLine()
@@ -69,14 +69,20 @@ struct DeployCommand: AsyncParsableCommand {
             for program in programs {
                 let id = program.plain("id")
                 guard waiting.contains(id), let state = ProgramState(rawValue: program.plain("state")) else { continue }
-                switch state {
-                case .running, .exited, .fatal:
+                let isSettled =
+                    switch state {
+                    case .running, .exited, .fatal: true
+                    // At its node, that is.
+                    case .stopped: program["since"]?.string != nil
+                    default: false
+                    }
+                let reason = program.plain("reason")
+                if isSettled {
                     progress.clear()
-                    let reason = program.plain("reason")
                     print("\(id): \(state.rawValue)\(reason.isEmpty ? "" : " (\(reason))")")
                     waiting.remove(id)
-                default:
-                    progress.show("\(id): \(state.rawValue) \(program.plain("reason")) …")
+                } else {
+                    progress.show("\(id): \(state.rawValue) \(reason) …")
                 }
             }
             if !waiting.isEmpty { try await Task.sleep(for: .milliseconds(250)) }

@@ -17,6 +17,7 @@ from guest import Guest
 CHECKOUT = Path(__file__).resolve().parents[2]
 SENSORHUB = "/run/tmp/sensorhub"
 GROUPS = "/sys/fs/cgroup"
+EXECUTABLE = json.loads((CHECKOUT / "Runtimes" / "executable.json").read_text())
 # Of those that are started here, whose Python takes its time to start under emulation.
 PATIENCE = 120
 NOBODY = 65_534
@@ -121,7 +122,7 @@ class Agent:
         sha256 = hashlib.sha256(archive.getvalue()).hexdigest()
         program = {
             "id": id, "program": "algorithm", "credential": None, "app": id, "sha256": sha256, "script": "main.py",
-            "lang": "executable", "requirements": [], **entry,
+            "runtime": EXECUTABLE, "requirements": [], "arguments": [], **entry,
         }
         self.programs.append(program)
         self.plan()
@@ -138,6 +139,15 @@ class Agent:
         reports = [message.json for message in self.broker.messages(f"nodes/{self.node}/report")]
         return next((report for report in reports if {"kind": kind, **wanted}.items() <= report.items()), None)
 
+    def records(self, id: str) -> list[dict[str, Any]]:
+        """What the program's journal has so far; nobody confirms it here, so that it comes again and again."""
+        found: dict[int, dict[str, Any]] = {}
+        for message in self.broker.messages(f"nodes/{self.node}/report"):
+            report = message.json
+            if report.get("kind") == "journal" and report["id"] == id:
+                found |= {record["n"]: record for record in report["records"]}
+        return [found[number] for number in sorted(found)]
+
     def finding(self, id: str, name: str) -> str:
         """What a program has written into its folder, once it has."""
         path = f"{self.data}/data/programs/algorithm-{id}/state/{name}"
@@ -148,8 +158,10 @@ class Agent:
         return bool(self.guest.glob(f"{self.data}/data/programs/algorithm-{id}/state/{name}"))
 
     def group(self, id: str) -> str:
+        name = f"{ROOT.split('/')[1]}.{self.node}.algorithm-{id}"
+        # Below a group of a test's own, or below systemd's for services.
         (path,) = self.wait(
-            lambda: self.guest.glob(f"{GROUPS}/*/{ROOT.split('/')[1]}.{self.node}.algorithm-{id}"), f"the group of {id}")
+            lambda: self.guest.glob(f"{GROUPS}/*/{name}") + self.guest.glob(f"{GROUPS}/*/*/{name}"), f"the group of {id}")
         return str(path)
 
     def events(self, id: str, file: str) -> dict[str, int]:
@@ -174,6 +186,10 @@ class Agent:
         hog = self.deploy("hog", MEMORY_HOG, limits={"memory": "64M"})
         # It was killed, and was started again.
         self.finding(hog, "again")
+        if "control group" in self.limits:
+            self.wait(
+                lambda: any("out of memory" in record.get("reason", "") for record in self.records(hog)),
+                "the reason of its end")
         assert 8 <= int(self.finding(hog, "has")) < 64 and not self.has_found(hog, "not-held")
 
         busy = self.deploy("busy", BUSY, limits={"cpu": 30})
@@ -193,6 +209,7 @@ class Agent:
 
 def put_sensorhub(guest: Guest) -> None:
     """Has the guest have what was built, and control groups."""
-    guest.put(Path(os.environ["SENSORHUB_TEST_BUILD"]).resolve() / "sensorhub", SENSORHUB)
+    for name in ("sensorhub", "sensorhub-watch"):
+        guest.put(Path(os.environ["SENSORHUB_TEST_BUILD"]).resolve() / name, f"/run/tmp/{name}")
     if not guest.glob(f"{GROUPS}/cgroup.controllers"):
         guest.run("mount", "-t", "cgroup2", "cgroup2", GROUPS)

@@ -8,7 +8,7 @@ import pytest
 
 from broker import Broker
 from guest import Guest, Process
-from node_agent import PATIENCE, Agent, put_sensorhub
+from node_agent import CHECKOUT, NEIGHBOUR, PATIENCE, Agent, put_sensorhub
 
 UNITS = "/run/systemd/system"
 
@@ -84,6 +84,26 @@ def test_a_delegated_unit_is_divided(guest: Guest, broker: Broker, systemd: Syst
     # Nothing is left in the way of the next start.
     systemd.run("systemctl", "start", "delegated")
     agent.wait(lambda: service.output.count("connected to the broker") == 2, "its second start")
+    agent.stop()
+
+
+def test_a_killed_agent_comes_back_to_its_programs(guest: Guest, broker: Broker, systemd: Systemd) -> None:
+    """With the unit's settings as docs/running.md has them."""
+    text = (CHECKOUT / "docs" / "running.md").read_text()
+    settings = dict(line.split("=", 1) for line in text.splitlines() if line.split("=")[0] in (
+        "Restart", "RestartSec", "KillMode", "Delegate", "ExecStopPost"))
+    service = Service(systemd, "killed", {"User": "nobody", **settings})
+    agent = Agent(guest, broker, service.start, 65_534)
+    neighbour = agent.deploy("neighbour", NEIGHBOUR, limits={"memory": "64M"})
+    agent.finding(neighbour, "count")
+    systemd.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", "killed")
+    agent.wait(lambda: service.output.count("connected to the broker") == 2, "its second start")
+    assert agent.limits.startswith("control group /sys/fs/cgroup/system.slice/killed.service")
+    # The same run counts on, and is in its group.
+    before = int(agent.finding(neighbour, "count"))
+    agent.wait(lambda: int(agent.finding(neighbour, "count")) > before + 5, "the neighbour goes on")
+    assert max(record["run"] for record in agent.records(neighbour)) == 1
+    assert agent.events(neighbour, "pids.events")["max"] == 0
     agent.stop()
 
 

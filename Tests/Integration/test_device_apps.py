@@ -198,7 +198,8 @@ def test_a_python_app_by_the_old_names(hub: Hub, client: Client) -> None:
     client.start("hello", app_args=["-l", "a b", 3])
     process = client.wait_for("hello", "RUNNING", timeout=300)
     assert client.app("hello")["state"] == 1
-    assert Path(f"/proc/{process['pid']}/cmdline").read_bytes().split(b"\0")[2].endswith(b"/app.py")
+    words = Path(f"/proc/{process['pid']}/cmdline").read_bytes().split(b"\0")
+    assert words[-5].endswith(b"/app.py") and words[-4:] == [b"-l", b"a b", b"3", b""]
     assert [app["name"] for app in client.ok("apps.running")["apps"]] == ["hello"]
     wait_until(lambda: "on stderr" in lines(hub, app), what="its lines")
     assert 'arguments ["-l", "a b", "3"]' in lines(hub, app)

@@ -22,6 +22,15 @@ struct ProgramWish {
         return wishes
     }
 
+    /// - Parameter isEnabled: whether the program is to run.
+    static func set(_ program: ProgramID, isEnabled: Bool, in database: Connection) throws(PostgresError) {
+        try database.query(
+            """
+            INSERT INTO hub.program_wish (kind, id, enabled) VALUES ($1, $2, $3)
+            ON CONFLICT (kind, id) DO UPDATE SET enabled = EXCLUDED.enabled
+            """, .text(program.kind.rawValue), .text(program.id.text), .bool(isEnabled))
+    }
+
     /// The program is gone for good: another one may get its name.
     static func forget(_ program: ProgramID, in database: Connection) throws(PostgresError) {
         try database.query(
@@ -81,11 +90,7 @@ extension HubCore {
         let isChanged = commanded.wish.isEnabled != isEnabled
         if isChanged {
             try database.transaction {
-                try database.query(
-                    """
-                    INSERT INTO hub.program_wish (kind, id, enabled) VALUES ($1, $2, $3)
-                    ON CONFLICT (kind, id) DO UPDATE SET enabled = EXCLUDED.enabled
-                    """, .text(commanded.program.kind.rawValue), .text(commanded.program.id.text), .bool(isEnabled))
+                try ProgramWish.set(commanded.program, isEnabled: isEnabled, in: database)
                 try record(
                     isEnabled ? "program.enabled" : "program.disabled", commanded.program.id.text,
                     [

@@ -147,11 +147,14 @@ extension HubCore {
             runtime: entry.entry.runtime,
             requirements: entry.app.requirements
                 + entry.entry.requirements.filter { !entry.app.requirements.contains($0) },
-            limits: entry.entry.limits, isolation: entry.entry.isolation, positions: entry.positions,
+            conditions: entry.entry.conditions, positions: entry.positions,
             outputs: entry.outputs, mayRunCommands: entry.entry.mayRunCommands, node: nil, binding: binding,
             boundOutputs: entry.outputs.map(\.sensor), bindingVersion: 1, bindingReason: "deployed")
         try database.transaction {
             try instance.store(sensorIDs: registry.sensors.mapValues(\.id), in: database)
+            if !instance.conditions.supervision.autostart {
+                try ProgramWish.set(ProgramID(.algorithm, instance.id), isEnabled: false, in: database)
+            }
             var detail: JSONObject = [
                 "app": .string(instance.app.text), "algorithm": .string(instance.algorithm.text),
                 "sensors": bindingJSON(binding),

@@ -20,9 +20,7 @@ struct AlgorithmInstance {
     /// The name of its runtime.
     let runtime: Identifier
     let requirements: [String]
-    let limits: Limits
-    /// Nil where the node decides.
-    let isolation: Bool?
+    let conditions: RunConditions
     let positions: [PositionQuery]
     /// The sensors that it is to publish readings of.
     let outputs: [OutputPosition]
@@ -52,7 +50,7 @@ struct AlgorithmInstance {
         let rows = try database.query(
             """
             SELECT id, app_id, sha256, algorithm, script, language, to_json(requirements) AS requirements, positions,
-                   outputs, commands, node, binding_version, binding_reason, limits, isolation
+                   outputs, commands, node, binding_version, binding_reason, conditions
             FROM hub.algorithm_instance WHERE stopped_at IS NULL
             """)
         var instances: [Identifier: AlgorithmInstance] = [:]
@@ -78,8 +76,7 @@ struct AlgorithmInstance {
                 id: id, app: app, sha256: row.text("sha256"), algorithm: algorithm, script: row.text("script"),
                 runtime: runtime,
                 requirements: (try JSON(parsing: row.text("requirements")).array ?? []).compactMap(\.string),
-                limits: try Limits(DocumentReader(try JSON(parsing: row.text("limits")))),
-                isolation: row.optional("isolation").map { $0 == "t" },
+                conditions: try RunConditions(DocumentReader(try JSON(parsing: row.text("conditions")))),
                 positions: positions, outputs: outputs, mayRunCommands: row.bool("commands"),
                 node: row.optional("node").flatMap { Identifier($0) },
                 binding: binding, boundOutputs: boundOutputs,
@@ -93,14 +90,14 @@ struct AlgorithmInstance {
         try database.query(
             """
             INSERT INTO hub.algorithm_instance
-                (id, app_id, sha256, algorithm, script, language, requirements, positions, outputs, commands, limits,
-                 isolation)
-            VALUES ($1, $2, $3, $4, $5, $6, ARRAY(SELECT json_array_elements_text($7)), $8, $9, $10, $11, $12)
+                (id, app_id, sha256, algorithm, script, language, requirements, positions, outputs, commands,
+                 conditions)
+            VALUES ($1, $2, $3, $4, $5, $6, ARRAY(SELECT json_array_elements_text($7)), $8, $9, $10, $11)
             """,
             .text(id.text), .text(app.text), .text(sha256), .text(algorithm.text), .text(script),
             .text(runtime.text), .text(JSON.array(requirements.map { .string($0) }).text()),
             .text(JSON.array(positions.map(\.json)).text()), .text(JSON.array(outputs.map(\.json)).text()),
-            .bool(mayRunCommands), .text(limits.json.text()), .text(isolation.map { $0 ? "true" : "false" }))
+            .bool(mayRunCommands), .text(JSON.object(conditions.members).text()))
         try storeBinding(sensorIDs: sensorIDs, in: database)
     }
 

@@ -116,8 +116,7 @@ extension HubCore {
                             requirements: instance.requirements,
                             arguments: app.map(\.arguments.words) ?? [instance.id.text],
                             device: app?.run(configuration.devices))),
-                    isEnabled: wish.isEnabled, generation: wish.generation, limits: instance.limits,
-                    isolation: instance.isolation))
+                    isEnabled: wish.isEnabled, generation: wish.generation, conditions: instance.conditions))
         }
         for command in commands.values where command.node == node {
             programs.append(
