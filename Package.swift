@@ -60,6 +60,7 @@ let package = Package(
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CShims", linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("crypto")]),
 
         .target(name: "Files"),
@@ -93,7 +94,7 @@ let package = Package(
         .target(
             name: "Hub",
             dependencies: [
-                "Archive", "Files", "HubModel", "MQTT", "Postgres",
+                "Archive", "CYAML", "Files", "HubModel", "MQTT", "Postgres",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(

@@ -32,7 +32,7 @@ public struct CommandSpecification: Sendable, Hashable {
             "command": .array(arguments.map { .string($0) }),
             "environment": .object(
                 JSONObject(environment.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
-            "input": .string(hasInput ? "closable" : "none"),
+            "input": .string(hasInput ? "pipe" : "none"),
         ]
     }
 
@@ -63,9 +63,9 @@ public struct CommandSpecification: Sendable, Hashable {
     init(_ reader: DocumentReader) throws(ValidationError) {
         let input = try reader.required("input")
         switch try input.string() {
-        case "closable": try self.init(reader, hasInput: true)
+        case "pipe": try self.init(reader, hasInput: true)
         case "none": try self.init(reader, hasInput: false)
-        default: throw input.error("is neither 'closable' nor 'none'")
+        default: throw input.error("is neither 'pipe' nor 'none'")
         }
     }
 }

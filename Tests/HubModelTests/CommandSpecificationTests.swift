@@ -12,7 +12,7 @@ import Testing
             arguments: ["sh", "-c", "echo \"à\"\n"], environment: ["A": "", "b": "1=2"], hasInput: hasInput)
         let planned = PlannedProgram(program: program, credential: nil, work: .command(specification))
         let json = planned.json
-        #expect(json["program"] == "command" && json["input"] == (hasInput ? "closable" : "none"))
+        #expect(json["program"] == "command" && json["input"] == (hasInput ? "pipe" : "none"))
         #expect(try PlannedProgram(DocumentReader(json)) == planned)
     }
 

@@ -8,11 +8,8 @@ struct AppConfigurationFile {
 
     /// - Parameter name: of the file.
     init(parsing bytes: [UInt8], name: String) throws(ValidationError) {
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ValidationError(path: name, "is no text in UTF-8")
-        }
         do {
-            self.init(try YAML(parsing: text), path: name)
+            self.init(try YAML(parsing: bytes), path: name)
         } catch {
             throw ValidationError(path: error.path.isEmpty ? name : "\(name): \(error.path)", error.reason)
         }

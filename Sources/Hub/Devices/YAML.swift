@@ -1,10 +1,11 @@
+import CYAML
 import HubModel
 import SimdJSON
 
-/// The part of YAML that configuration files of apps use: mappings and sequences by indentation or in brackets, plain
-/// and quoted scalars, block scalars, comments. Anchors, aliases, tags and several documents are refused.
+/// What a configuration file of an app says: one YAML document, without anchors and aliases.
 indirect enum YAML: Hashable {
     case plain(String)
+    /// In quotes, or a block after `|` or `>`: text, whatever it looks like.
     case quoted(String)
     case sequence([YAML])
     case mapping([Member])
@@ -19,12 +20,23 @@ indirect enum YAML: Hashable {
     static let maximumDepth = 16
 
     /// - Throws: `ValidationError` whose path is the line.
-    init(parsing text: String) throws(ValidationError) {
-        guard text.utf8.count <= Self.maximumBytes else {
+    init(parsing bytes: [UInt8]) throws(ValidationError) {
+        guard bytes.count <= Self.maximumBytes else {
             throw ValidationError("larger than \(Self.maximumBytes >> 10) KiB")
         }
-        var parser = try YAMLBlocks(text)
-        self = try parser.document()
+        self = try bytes.withUnsafeBufferPointer { (input) throws(ValidationError) in
+            // libyaml takes no null pointer, which an empty array may have.
+            guard let start = input.baseAddress, !input.isEmpty else { return .mapping([]) }
+            // The parser must not move: it points at itself.
+            let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
+            defer { parser.deallocate() }
+            guard yaml_parser_initialize(parser) == 1 else { throw ValidationError("out of memory") }
+            defer { yaml_parser_delete(parser) }
+            // Else a byte order mark would have it read UTF-16.
+            yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
+            yaml_parser_set_input_string(parser, start, input.count)
+            return try YAMLReader(parser: parser, input: input).document()
+        }
     }
 
     /// Nothing, `~` or `null`.
