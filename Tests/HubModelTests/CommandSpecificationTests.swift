@@ -20,7 +20,7 @@ import Testing
         #"{"command": [], "input": "none"}"#, #"{"command": [""], "input": "none"}"#,
         #"{"command": "ls", "input": "none"}"#, #"{"command": ["ls", 7], "input": "none"}"#,
         #"{"command": ["ls", "a\u0000b"], "input": "none"}"#, #"{"command": ["ls"]}"#,
-        #"{"command": ["ls"], "input": "pipe"}"#, #"{"command": ["ls"], "input": "none", "environment": {"": "x"}}"#,
+        #"{"command": ["ls"], "input": "open"}"#, #"{"command": ["ls"], "input": "none", "environment": {"": "x"}}"#,
         #"{"command": ["ls"], "input": "none", "environment": {"A=B": "x"}}"#,
         #"{"command": ["ls"], "input": "none", "environment": {"A": 7}}"#,
     ])
