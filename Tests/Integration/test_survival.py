@@ -20,6 +20,7 @@ LINES = 10_000
 # The node's id.
 NODE = "mill"
 
+# Not isolated: their own numbers for their processes are to be the machine's.
 # Each start is on record beside what the agent and the hub say; the last one but the counter ends as it is told.
 PROGRAM = """#!/bin/sh
 echo $$ >> "$SENSORHUB_STATE/starts"
@@ -73,12 +74,12 @@ def test_whatever_is_killed_no_program_is_lost_or_doubled_and_every_line_comes_o
     hub.cli("apps", "install", "counter", app_zip(tmp_path, "counter", "main.sh", COUNTER))
     sleepers: dict[str, Any] = {"noOfAlgo": PROGRAMS - 1}
     for number in range(1, PROGRAMS):
-        sleepers[str(number)] = deployment("sleeper")["1"]
+        sleepers[str(number)] = deployment("sleeper", isolation=False)["1"]
     entries = hub.json("deploy", write(tmp_path / "sleepers.json", sleepers))["entries"]
     ids = [entry["instance_id"] for entry in entries]
     assert len(set(ids)) == PROGRAMS - 1
     hub.wait_until_running(*ids)
-    (entry,) = hub.json("deploy", write(tmp_path / "counter.json", deployment("counter")))["entries"]
+    (entry,) = hub.json("deploy", write(tmp_path / "counter.json", deployment("counter", isolation=False)))["entries"]
     counter = entry["instance_id"]
     hub.wait_until_running(counter)
 
