@@ -70,7 +70,8 @@ struct AppPreparation: Sendable {
         specification.follow(conditions.supervision)
         try site.confinement.handOver(own: [state], shared: shared, in: site.folders)
         return try site.confine(
-            specification, of: program, limits: conditions.limits, isolation: conditions.isolation,
+            specification, of: program, limits: conditions.limits,
+            isolation: conditions.isolation ?? work.runtime.isolation,
             view: Sandbox.View(readOnly: seen, writable: [state]))
     }
 

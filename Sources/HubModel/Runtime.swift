@@ -49,6 +49,9 @@ public struct Runtime: Sendable, Hashable {
     public let prepare: [Step]
     /// The program and its first arguments.
     public let start: [String]
+    /// Whether its programs are to see little of their machine, where nobody says so of a program; nil where the node
+    /// decides.
+    public let isolation: Bool?
 
     /// True where programs run in a Python environment.
     public var usesPython: Bool {
@@ -57,7 +60,7 @@ public struct Runtime: Sendable, Hashable {
 
     /// Reads a declaration.
     public init(_ reader: DocumentReader) throws(ValidationError) {
-        try reader.allowOnly(["name", "description", "entry", "files", "requirements", "needs", "prepare", "start"])
+        try reader.allowOnly(["name", "description", "entry", "files", "requirements", "needs", "prepare", "start", "isolation"])
         name = try reader.required("name").identifier()
         description = try reader.optional("description")?.string() ?? ""
         entry = try Self.path(reader.required("entry"))
@@ -72,6 +75,7 @@ public struct Runtime: Sendable, Hashable {
         for item in try reader.optional("prepare")?.items() ?? [] { prepare.append(try Step(item)) }
         self.prepare = prepare
         start = try Self.command(reader.required("start"))
+        isolation = try reader.optional("isolation")?.bool()
         if requirementsFile != nil, !usesPython {
             throw reader.error("'requirements' are for a command with {PYTHON}, and there is none")
         }
@@ -84,6 +88,7 @@ public struct Runtime: Sendable, Hashable {
             "prepare": .array(prepare.map(\.json)), "start": .array(start.map { .string($0) }),
         ]
         if let requirementsFile { object["requirements"] = .string(requirementsFile) }
+        if let isolation { object["isolation"] = .bool(isolation) }
         return .object(object)
     }
 

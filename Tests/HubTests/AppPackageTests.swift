@@ -54,6 +54,9 @@ func wrongValuesOfInitConf(given: JSONObject, reason: String) throws {
     #expect(rules.priority == 5 && rules.executionTime == 1_763_677_055_500_000 && rules.retry)
     #expect(rules.maximumRetries == 4 && rules.startsOnBoot && !rules.publishes.logs && rules.publishes.events)
     #expect(try ExecutionRules(json: DocumentReader(JSON(parsing: rules.json.text()))) == rules)
+    let held = try ExecutionRules(file("limits: {memory: 64M, files: 99}\nisolation: no\n", "exec.conf"))
+    #expect(held.conditions == RunConditions(limits: Limits(memory: 64 << 20, files: 99), isolation: false))
+    #expect(try ExecutionRules(json: DocumentReader(held.json)) == held)
     // The example that the old program comes with.
     let old = try ExecutionRules(file("priority: 1\nexecution_timestamp: -1\nretry: 0\nmax_retries: 0\n", "exec.conf"))
     #expect(old.priority == 1 && old.executionTime == nil && !old.retry && !old.startsOnBoot)
@@ -68,6 +71,8 @@ func wrongValuesOfInitConf(given: JSONObject, reason: String) throws {
     ("max_retries: -1", "exec.conf: max_retries: must be from 0"), ("start_on_boot: maybe", "expected true or false"),
     ("prority: 1", "exec.conf: unknown key 'prority' (did you mean 'priority'?)"),
     ("- 1", "expected 'key: value' lines"),
+    ("limits: {memory: lots}", "exec.conf.limits.memory: 'lots' is no amount of memory"),
+    ("limits: 64M", "exec.conf.limits: expected an object"), ("isolation: perhaps", "expected true or false"),
 ])
 func wrongRulesOfExecConf(text: String, reason: String) {
     let error = #expect(throws: ValidationError.self) { try ExecutionRules(file(text, "exec.conf")) }

@@ -106,14 +106,15 @@ struct AlgorithmInstance {
         try database.query(
             """
             INSERT INTO hub.algorithm_instance
-                (id, app_id, sha256, algorithm, script, language, requirements, positions, outputs, node, binding_reason)
-            VALUES ($1, $2, $3, $4, $5, $6, ARRAY(SELECT json_array_elements_text($7)), '[]', '[]', $8, $9)
+                (id, app_id, sha256, algorithm, script, language, requirements, positions, outputs, node, binding_reason,
+                 conditions)
+            VALUES ($1, $2, $3, $4, $5, $6, ARRAY(SELECT json_array_elements_text($7)), '[]', '[]', $8, $9, $10)
             ON CONFLICT (id) DO UPDATE SET sha256 = EXCLUDED.sha256, script = EXCLUDED.script,
-                language = EXCLUDED.language, requirements = EXCLUDED.requirements
+                language = EXCLUDED.language, requirements = EXCLUDED.requirements, conditions = EXCLUDED.conditions
             """,
             .text(id.text), .text(app.text), .text(sha256), .text(algorithm.text), .text(script),
             .text(runtime.text), .text(JSON.array(requirements.map { .string($0) }).text()), .text(node?.text),
-            .text(bindingReason))
+            .text(bindingReason), .text(JSON.object(conditions.members).text()))
     }
 
     /// Closes what is no longer bound and opens what is new, so that the history stays. In a transaction of the caller.

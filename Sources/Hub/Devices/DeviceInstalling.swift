@@ -34,7 +34,7 @@ extension HubCore {
         var instance = AlgorithmInstance(
             id: try known?.instance ?? freeInstanceID(app: id, algorithm: node), app: id, sha256: digest,
             algorithm: Self.deviceAlgorithm, script: runtime.entry, runtime: runtime.name,
-            requirements: package.requirements, conditions: .usual, positions: [], outputs: [],
+            requirements: package.requirements, conditions: package.rules.conditions, positions: [], outputs: [],
             mayRunCommands: false, node: node, binding: [],
             boundOutputs: [], bindingVersion: 1, bindingReason: "installed on a device")
         if let old = known.flatMap({ instances[$0.instance] }) { instance.bindingVersion = old.bindingVersion }

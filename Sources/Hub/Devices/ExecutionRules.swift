@@ -14,13 +14,15 @@ struct ExecutionRules: Hashable {
     var maximumRetries: Int64?
     var startsOnBoot = false
     var publishes = DeviceAppRun.Publishing()
+    /// Limits and isolation, in the words of a deployment.
+    var conditions = RunConditions.usual
 
     init() {}
 
     init(_ file: AppConfigurationFile) throws(ValidationError) {
         try file.allowOnly([
             "priority", "execution_timestamp", "retry", "max_retries", "start_on_boot", "publish_events",
-            "publish_logs", "publish_stats",
+            "publish_logs", "publish_stats", "limits", "isolation",
         ])
         priority = try file.optional("priority")?.int(-20...19) ?? 0
         if let time = try file.optional("execution_timestamp") {
@@ -38,14 +40,20 @@ struct ExecutionRules: Hashable {
         publishes.events = try file.optional("publish_events")?.bool() ?? true
         publishes.logs = try file.optional("publish_logs")?.bool() ?? true
         publishes.statistics = try file.optional("publish_stats")?.bool() ?? true
+        var members = JSONObject()
+        if let limits = try file.optional("limits") { members["limits"] = limits.value.json }
+        if let isolation = try file.optional("isolation") { members["isolation"] = .bool(try isolation.bool()) }
+        conditions = try RunConditions(DocumentReader(.object(members), path: file.path))
     }
 
     var json: JSON {
-        [
+        var object: JSONObject = [
             "priority": .int(priority), "execution_timestamp": executionTime.map { .double(Double($0) / 1e6) } ?? -1,
             "retry": .bool(retry), "max_retries": maximumRetries.map { .int($0) } ?? .null,
             "start_on_boot": .bool(startsOnBoot), "publish": publishes.json,
         ]
+        for member in conditions.members { object[member.key] = member.value }
+        return .object(object)
     }
 
     /// Reads `json` back.
@@ -57,5 +65,6 @@ struct ExecutionRules: Hashable {
         maximumRetries = try json.optional("max_retries")?.int()
         startsOnBoot = try json.required("start_on_boot").bool()
         publishes = try DeviceAppRun.Publishing(try json.required("publish"))
+        conditions = try RunConditions(json)
     }
 }
