@@ -1,6 +1,7 @@
 import CWatch
 import Files
 import Glibc
+import HubModel
 
 /// A process that could not be made, with the reason.
 package struct LaunchError: Error {
@@ -132,7 +133,7 @@ package struct ProgramProcess {
             let path = "\(folder)/\(name)"
             if !File.isFolder(path), access(path, X_OK) == 0 { return path }
         }
-        throw LaunchError(reason: "the program '\(name)' is not in PATH")
+        throw LaunchError(reason: LaunchFailure.notInPath(name))
     }
 
     private static func check(_ specification: ProgramSpecification) throws(LaunchError) {
@@ -190,7 +191,7 @@ package struct ProgramProcess {
         let name = specification.executable
         switch sh_stage(stage) {
         case sh_stage_exec where code == ENOENT:
-            if access(path, F_OK) != 0 { return "the program '\(name)' does not exist" }
+            if access(path, F_OK) != 0 { return LaunchFailure.missing(name) }
             return "the program '\(name)' cannot be executed: is the interpreter that it names installed?"
         case sh_stage_exec where code == EACCES: return "the program '\(name)' may not be executed"
         case sh_stage_folder:
