@@ -96,15 +96,22 @@ package struct ProgramProcess {
         try make(ProgramSpecification(executable: path, arguments: arguments), streams: streams) { _ in }
     }
 
+    /// Starts a program in a session with a terminal. It is killed where we die before it.
+    ///
+    /// - Returns: its process, which the caller has to wait for.
+    static func spawn(_ specification: ProgramSpecification, terminal: Int32) throws(LaunchError) -> Int32 {
+        try make(specification, streams: (terminal, terminal, terminal), terminal: terminal) { _ in }
+    }
+
     /// - Parameter prepare: what is to be done when there is the process, and it has not executed anything.
     private static func make(
-        _ specification: ProgramSpecification, streams: (Int32, Int32, Int32),
+        _ specification: ProgramSpecification, streams: (Int32, Int32, Int32), terminal: Int32? = nil,
         prepare: (Int32) throws(LaunchError) -> Void
     ) throws(LaunchError) -> Int32 {
         let path = try path(of: specification)
         try check(specification)
         var waiting = sh_waiting_process()
-        let prepared = withProcess(specification, path: path, streams: streams) { process in
+        let prepared = withProcess(specification, path: path, streams: streams, terminal: terminal) { process in
             withUnsafePointer(to: process) { sh_prepare($0, &waiting) }
         }
         guard prepared == 0 else { throw LaunchError(reason: "no process can be made: \(reason(errno))") }
@@ -148,7 +155,7 @@ package struct ProgramProcess {
     }
 
     private static func withProcess(
-        _ specification: ProgramSpecification, path: String, streams: (Int32, Int32, Int32),
+        _ specification: ProgramSpecification, path: String, streams: (Int32, Int32, Int32), terminal: Int32?,
         _ body: (sh_process) -> Int32
     ) -> Int32 {
         var arguments: [UnsafeMutablePointer<CChar>?] =
@@ -172,11 +179,12 @@ package struct ProgramProcess {
                             body(
                                 sh_process(
                                     path: path, arguments: arguments.baseAddress, environment: environment.baseAddress,
-                                    folder: folder, streams: streams, terminal: -1,
+                                    folder: folder, streams: streams, terminal: terminal ?? -1,
                                     user: specification.userID.map { Int64($0) } ?? -1,
                                     group: specification.groupID.map { Int64($0) } ?? -1,
                                     limit_kinds: kinds.baseAddress, limits: limits.baseAddress,
-                                    limit_count: limits.count, cgroup: cgroup))
+                                    limit_count: limits.count, cgroup: cgroup,
+                                    ends_with_caller: terminal == nil ? 0 : 1))
                         }
                     }
                 }

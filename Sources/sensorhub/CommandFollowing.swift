@@ -46,6 +46,7 @@ struct CommandFollowing {
     private let program: ProgramID
     private let client: HubClient
     private let show: (JournalRecord.Stream, String) -> Void
+    private let tell: (String) -> Void
     private let events: AsyncStream<Event>
     private let continuation: AsyncStream<Event>.Continuation
 
@@ -59,11 +60,17 @@ struct CommandFollowing {
     /// Lines that the hub is asked for at a time.
     private static let page = 1_000
 
-    /// - Parameter show: called with each line.
-    init(_ program: ProgramID, _ client: HubClient, show: @escaping (JournalRecord.Stream, String) -> Void) {
+    /// - Parameters:
+    ///   - show: called with each line.
+    ///   - tell: called with what a person should know, about outages.
+    init(
+        _ program: ProgramID, _ client: HubClient, show: @escaping (JournalRecord.Stream, String) -> Void,
+        tell: @escaping (String) -> Void
+    ) {
         self.program = program
         self.client = client
         self.show = show
+        self.tell = tell
         (events, continuation) = AsyncStream.makeStream()
         client.onReconnect { [continuation] in continuation.yield(.reconnected) }
     }
@@ -140,11 +147,11 @@ struct CommandFollowing {
             let reply = try await ask("commands", "show", ["id": .string(program.id.text)])
             var count: Int
             repeat { count = try await takeLines() } while count == Self.page
-            if isAway { note("the hub is back") }
+            if isAway { tell("the hub is back") }
             isAway = false
             return reply["command"].flatMap { CommandEnd($0) }
         } catch let error as Outage {
-            if !isAway { note("\(error.reason); waiting for it") }
+            if !isAway { tell("\(error.reason); waiting for it") }
             isAway = true
             return nil
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Embedded
 import Glibc
 import HubModel
 import MQTT
@@ -48,18 +49,28 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         let client = try await options.connect()
         let node = try await chosenNode(client)
+        let terminal = tty ? try SharedTerminal() : nil
+        defer { terminal?.restore() }
+        var variables = try variables()
+        var words = command
+        if let terminal {
+            words = terminal.relayed(command, by: try Installation.find())
+            if variables["TERM"] == nil, let kind = getenv("TERM") { variables["TERM"] = .string(String(cString: kind)) }
+        }
         var parameters: JSONObject = [
-            "node": .string(node), "command": .array(command.map { .string($0) }),
-            "environment": .object(try variables()), "input": .bool(!detach),
+            "node": .string(node), "command": .array(words.map { .string($0) }), "environment": .object(variables),
+            "input": .bool(!detach && !tty),
         ]
-        if let name { parameters["name"] = .string(name) }
+        if let name = name ?? (tty ? CommandSpecification.name(ofProgram: command[0]) : nil) {
+            parameters["name"] = .string(name)
+        }
         let reply = try await client.reply(to: "commands", "run", parameters)
         if detach { return try options.show(reply) { print($0.plain("id")) } }
         try options.show(reply) { _ in }
         guard let id = reply["id"]?.string.flatMap({ Identifier($0) }) else {
             throw CommandError("the hub did not say the command's id")
         }
-        let code = try await follow(ProgramID(.command, id), client)
+        let code = try await follow(ProgramID(.command, id), on: node, client, terminal)
         if code != 0 { throw ExitCode(code) }
     }
 
@@ -70,20 +81,40 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     /// - Returns: the exit code.
-    private func follow(_ program: ProgramID, _ client: HubClient) async throws -> Int32 {
+    private func follow(
+        _ program: ProgramID, on node: String, _ client: HubClient, _ terminal: SharedTerminal?
+    ) async throws -> Int32 {
         signal(SIGPIPE, SIG_IGN)
         let steering = CommandSteering(program, client)
-        let passing = await PassedSignals.pass(to: steering, program)
-        let sending = Task {
-            do { try await steering.sendInput() } catch let error as CommandError { note("\(error)") }
-        }
-        let output = PassedOutput { Task { try await steering.send(Signal(number: SIGPIPE)!) } }
-        var following = CommandFollowing(program, client) { stream, text in output.write(text, to: stream) }
+        let passing = await PassedSignals.pass(
+            to: steering, program,
+            isOurs: { signal in
+                if signal == .sigwinch { terminal?.resize() }
+                if signal == .sighup { terminal?.leaveIfGone() }
+                return signal == .sigwinch
+            }, leave: { terminal?.restore() })
+        let sending =
+            terminal == nil
+            ? Task { do { try await steering.sendInput() } catch let error as CommandError { note("\(error)") } } : nil
         defer {
             passing.cancel()
-            sending.cancel()
+            sending?.cancel()
         }
+        terminal?.start()
+        let output = PassedOutput { Task { try await steering.send(Signal(number: SIGPIPE)!) } }
+        // With a terminal, lines are what could not be shown there.
+        var lines: [String] = []
+        var following = CommandFollowing(
+            program, client,
+            show: { stream, text in
+                if terminal == nil { output.write(text, to: stream) } else if lines.count < 10 { lines.append(text) }
+            }, tell: { if terminal?.isInUse != true { note($0) } })
         let end = try await following.run()
+        await terminal?.end()
+        if terminal?.wasConnected == false {
+            note("no terminal: is node '\(node)' another machine than this one? --tty is for programs on this one")
+            for line in lines { note(line) }
+        }
         if end.state == .stopped || end.exitCode == nil && end.signal == nil { note("\(program.id): \(end.reason)") }
         return end.exitCode(of: command[0])
     }
