@@ -54,6 +54,14 @@ struct CommandSteering: Sendable {
         var backoff = Backoff(first: .milliseconds(20), cap: .seconds(1))
         while true {
             do {
+                // Of a request that a hub which is just coming back has not heard nobody could tell whether it was done:
+                // so it is first asked for something that does nothing.
+                if try await isOver() { return false }
+            } catch is MQTTError {
+                try await Task.sleep(for: backoff.next())
+                continue
+            }
+            do {
                 let reply = try await client.answer(to: "programs", method, parameters)
                 switch reply["status"]?.int ?? 500 {
                 case 200..<300: return true
@@ -66,6 +74,12 @@ struct CommandSteering: Sendable {
             }
             try await Task.sleep(for: backoff.next())
         }
+    }
+
+    private func isOver() async throws -> Bool {
+        let reply = try await client.answer(
+            to: "commands", "show", ["id": .string(program.id.text)], timeout: .seconds(2))
+        return reply["status"] == 404 || reply["command"].flatMap { CommandEnd($0) } != nil
     }
 }
 

@@ -55,7 +55,9 @@ struct RunCommand: AsyncParsableCommand {
         var words = command
         if let terminal {
             words = terminal.relayed(command, by: try Installation.find())
-            if variables["TERM"] == nil, let kind = getenv("TERM") { variables["TERM"] = .string(String(cString: kind)) }
+            if variables["TERM"] == nil, let kind = getenv("TERM") {
+                variables["TERM"] = .string(String(cString: kind))
+            }
         }
         var parameters: JSONObject = [
             "node": .string(node), "command": .array(words.map { .string($0) }), "environment": .object(variables),
