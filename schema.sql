@@ -491,6 +491,9 @@ CREATE TABLE IF NOT EXISTS hub.log_line (
 -- Which run wrote it, and where; NULL for lines from before that was known.
 ALTER TABLE hub.log_line ADD COLUMN IF NOT EXISTS run bigint;
 ALTER TABLE hub.log_line ADD COLUMN IF NOT EXISTS node text;
+-- Its record in the journal of its node; NULL likewise.
+ALTER TABLE hub.log_line ADD COLUMN IF NOT EXISTS origin bigint;
+ALTER TABLE hub.log_line ADD COLUMN IF NOT EXISTS record bigint;
 
 -- Removes all that is known of commands that are over, but for the last `kept` of them.
 CREATE OR REPLACE FUNCTION hub.forget_commands(kept integer) RETURNS void LANGUAGE sql AS $$

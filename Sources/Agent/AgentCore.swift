@@ -148,10 +148,11 @@ actor AgentCore {
     /// Sends what is waiting: news for whoever listens, the snapshot where one is due, then what the hub is to have of
     /// journals, then statistics.
     private func send() {
-        while inFlight.count < Self.maximumInFlight, let (program, entries) = journals.nextNews() {
+        while inFlight.count < Self.maximumInFlight, let (program, origin, entries) = journals.nextNews() {
             for entry in entries { if case .state(let memory) = entry.content { site.log(memory.status, of: program) } }
             // Nobody listens while there is no connection; the hub has it all later.
-            let told = messages.news(entries, of: program) + site.device.messages(for: entries, of: program)
+            let told =
+                messages.news(entries, from: origin, of: program) + site.device.messages(for: entries, of: program)
             if isConnected { _ = publish(told) }
         }
         while isConnected, inFlight.count < Self.maximumInFlight {

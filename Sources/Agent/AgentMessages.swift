@@ -49,7 +49,9 @@ struct AgentMessages: Sendable {
     }
 
     /// What whoever follows the program hears: a message for each change of state, and one for lines between them.
-    func news(_ entries: [JournalEntry], of program: ProgramID) -> [OutgoingMessage] {
+    ///
+    /// - Parameter origin: of the journal.
+    func news(_ entries: [JournalEntry], from origin: Int64, of program: ProgramID) -> [OutgoingMessage] {
         var messages: [OutgoingMessage] = []
         var lines: [JSON] = []
         func sendLines() {
@@ -62,7 +64,7 @@ struct AgentMessages: Sendable {
             case .line(let line, let run):
                 lines.append([
                     "t": .int(line.time), "stream": .string(line.stream.rawValue), "text": .string(line.text),
-                    "run": .int(run),
+                    "run": .int(run), "origin": .int(origin), "n": .int(entry.number),
                 ])
                 if lines.count >= 100 { sendLines() }
             case .state(let memory):
@@ -70,7 +72,10 @@ struct AgentMessages: Sendable {
                 messages.append(
                     message(
                         topic(of: program, sensor: .events, algorithm: .events, command: .events),
-                        ProgramReport(program: program, memory.status).json))
+                        ProgramReport(
+                            program: program, memory.status,
+                            at: JournalPosition(origin: origin, number: entry.number)
+                        ).json))
             }
         }
         sendLines()

@@ -112,11 +112,11 @@ final class Journals: Sendable {
     // MARK: Sending
 
     /// What has been written since the last call, some of it where there is much; nil where there is nothing.
-    func nextNews() -> (program: ProgramID, entries: [JournalEntry])? {
+    func nextNews() -> (program: ProgramID, origin: Int64, entries: [JournalEntry])? {
         state.withLock { state in
             for (program, entry) in state.entries where entry.hasNews {
                 let news = entry.journal.takeNews()
-                if !news.isEmpty { return (program, news) }
+                if !news.isEmpty { return (program, entry.journal.origin, news) }
                 entry.hasNews = false
             }
             return nil

@@ -18,7 +18,7 @@ struct ProgramJournal: ~Copyable {
 
     let folder: WatchFolder
     private let committedFile: String
-    private var origin: Int64 = 0
+    private(set) var origin: Int64 = 0
 
     /// For whoever listens.
     private var news: JournalReader

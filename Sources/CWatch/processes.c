@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 typedef struct {
@@ -54,6 +55,8 @@ static int join(const char *cgroup) {
 static void become(const sh_process *process, int gate, int report) {
     char go;
     ssize_t count;
+    // Before the gate: where the caller is dead by now, that says so.
+    if (process->ends_with_caller) prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (setsid() < 0) fail(report, sh_stage_session);
     while ((count = read(gate, &go, 1)) < 0 && errno == EINTR) {
     }
@@ -147,13 +150,10 @@ int sh_reserve(int file, int64_t offset, int64_t count) {
 
 int sh_pidfd(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
-int sh_signal_descriptor(void) {
+int sh_signal_descriptor(const int *numbers, size_t count) {
     sigset_t signals;
     sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    sigaddset(&signals, SIGCHLD);
+    for (size_t i = 0; i < count; i++) sigaddset(&signals, numbers[i]);
     if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0) return -1;
     signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -162,6 +162,47 @@ int sh_signal_descriptor(void) {
 int sh_next_signal(int descriptor) {
     struct signalfd_siginfo info;
     return read(descriptor, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+int sh_open_terminal(int *outer, int *inner) {
+    int unlocked = 0;
+    int terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (terminal < 0) return -1;
+    int end = ioctl(terminal, TIOCSPTLCK, &unlocked) < 0
+                  ? -1
+                  : ioctl(terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (end < 0) {
+        int error = errno;
+        close(terminal);
+        errno = error;
+        return -1;
+    }
+    struct termios settings;
+    // So that a whole character is erased.
+    if (tcgetattr(end, &settings) == 0) {
+        settings.c_iflag |= IUTF8;
+        tcsetattr(end, TCSANOW, &settings);
+    }
+    *outer = terminal;
+    *inner = end;
+    return 0;
+}
+
+int sh_resize_terminal(int terminal, uint16_t rows, uint16_t columns) {
+    struct winsize size = {.ws_row = rows, .ws_col = columns};
+    return ioctl(terminal, TIOCSWINSZ, &size);
+}
+
+_Noreturn void sh_end_by_signal(int number) {
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    signal(number, SIG_DFL);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, number);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
+    raise(number);
+    _exit(128 + number);
 }
 
 int sh_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }

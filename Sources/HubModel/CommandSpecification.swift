@@ -18,6 +18,13 @@ public struct CommandSpecification: Sendable, Hashable {
         self.hasInput = hasInput
     }
 
+    /// What a command is called where nobody says: the file name of its program, as far as an id may have it.
+    public static func name(ofProgram program: String) -> String {
+        let file = program.split(separator: "/").last ?? ""
+        let name = String(file.map { Identifier(String($0)) == nil ? "-" : $0 }.prefix(44))
+        return name.isEmpty ? "command" : name
+    }
+
     /// How long its words and variables are together.
     public var byteCount: Int { Self.byteCount(arguments, environment) }
 

@@ -113,6 +113,14 @@ public struct JournalReport: Sendable, Hashable {
 }
 
 extension JournalRecord {
+    /// Reads one that says itself in which journal it stands, as whoever follows a program hears it.
+    public static func read(
+        _ reader: DocumentReader, of program: ProgramID
+    ) throws(ValidationError) -> (position: JournalPosition, record: JournalRecord) {
+        let position = try JournalPosition(reader)
+        return (position, try JournalRecord(reader, number: position.number, of: program, origin: position.origin))
+    }
+
     fileprivate init(
         _ reader: DocumentReader, number: Int64, of program: ProgramID, origin: Int64
     ) throws(ValidationError) {

@@ -91,7 +91,7 @@ package final class Keeper {
         }
         self.lock = lock
         control = try CommandPipe(Self.control(in: root))
-        signals = sh_signal_descriptor()
+        signals = signalDescriptor([SIGTERM, SIGINT, SIGHUP, SIGCHLD])
         sh_open_many_files()
         guard sh_adopt_orphans() == 0 else { throw WatchError("orphans cannot be adopted: \(errno)") }
     }

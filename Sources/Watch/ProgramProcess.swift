@@ -1,6 +1,7 @@
 import CWatch
 import Files
 import Glibc
+import HubModel
 
 /// A process that could not be made, with the reason.
 package struct LaunchError: Error {
@@ -95,15 +96,22 @@ package struct ProgramProcess {
         try make(ProgramSpecification(executable: path, arguments: arguments), streams: streams) { _ in }
     }
 
+    /// Starts a program in a session with a terminal. It is killed where we die before it.
+    ///
+    /// - Returns: its process, which the caller has to wait for.
+    static func spawn(_ specification: ProgramSpecification, terminal: Int32) throws(LaunchError) -> Int32 {
+        try make(specification, streams: (terminal, terminal, terminal), terminal: terminal) { _ in }
+    }
+
     /// - Parameter prepare: what is to be done when there is the process, and it has not executed anything.
     private static func make(
-        _ specification: ProgramSpecification, streams: (Int32, Int32, Int32),
+        _ specification: ProgramSpecification, streams: (Int32, Int32, Int32), terminal: Int32? = nil,
         prepare: (Int32) throws(LaunchError) -> Void
     ) throws(LaunchError) -> Int32 {
         let path = try path(of: specification)
         try check(specification)
         var waiting = sh_waiting_process()
-        let prepared = withProcess(specification, path: path, streams: streams) { process in
+        let prepared = withProcess(specification, path: path, streams: streams, terminal: terminal) { process in
             withUnsafePointer(to: process) { sh_prepare($0, &waiting) }
         }
         guard prepared == 0 else { throw LaunchError(reason: "no process can be made: \(reason(errno))") }
@@ -132,7 +140,7 @@ package struct ProgramProcess {
             let path = "\(folder)/\(name)"
             if !File.isFolder(path), access(path, X_OK) == 0 { return path }
         }
-        throw LaunchError(reason: "the program '\(name)' is not in PATH")
+        throw LaunchError(reason: LaunchFailure.notInPath(name))
     }
 
     private static func check(_ specification: ProgramSpecification) throws(LaunchError) {
@@ -147,7 +155,7 @@ package struct ProgramProcess {
     }
 
     private static func withProcess(
-        _ specification: ProgramSpecification, path: String, streams: (Int32, Int32, Int32),
+        _ specification: ProgramSpecification, path: String, streams: (Int32, Int32, Int32), terminal: Int32?,
         _ body: (sh_process) -> Int32
     ) -> Int32 {
         var arguments: [UnsafeMutablePointer<CChar>?] =
@@ -171,11 +179,12 @@ package struct ProgramProcess {
                             body(
                                 sh_process(
                                     path: path, arguments: arguments.baseAddress, environment: environment.baseAddress,
-                                    folder: folder, streams: streams, terminal: -1,
+                                    folder: folder, streams: streams, terminal: terminal ?? -1,
                                     user: specification.userID.map { Int64($0) } ?? -1,
                                     group: specification.groupID.map { Int64($0) } ?? -1,
                                     limit_kinds: kinds.baseAddress, limits: limits.baseAddress,
-                                    limit_count: limits.count, cgroup: cgroup))
+                                    limit_count: limits.count, cgroup: cgroup,
+                                    ends_with_caller: terminal == nil ? 0 : 1))
                         }
                     }
                 }
@@ -190,7 +199,7 @@ package struct ProgramProcess {
         let name = specification.executable
         switch sh_stage(stage) {
         case sh_stage_exec where code == ENOENT:
-            if access(path, F_OK) != 0 { return "the program '\(name)' does not exist" }
+            if access(path, F_OK) != 0 { return LaunchFailure.missing(name) }
             return "the program '\(name)' cannot be executed: is the interpreter that it names installed?"
         case sh_stage_exec where code == EACCES: return "the program '\(name)' may not be executed"
         case sh_stage_folder:

@@ -49,7 +49,7 @@ package final class Watch {
         guard descriptor >= 0 else { throw WatchError("the kernel is older than Linux 5.3, and cannot be used") }
         close(descriptor)
         order = try folder.readOrder()
-        signals = sh_signal_descriptor()
+        signals = signalDescriptor([SIGTERM, SIGINT, SIGHUP, SIGCHLD])
         control = try CommandPipe(folder.control)
         let now = microsecondsNow()
         journal = try JournalWriter(folder.journal, bytes: order.journalBytes, origin: now)

@@ -6,6 +6,8 @@ import Watch
 //
 //     sensorhub-watch FOLDER KEEPER    watches the program of a folder; KEEPER is its keeper's folder
 //     sensorhub-watch --keep FOLDER    is the parent of watches
+//     sensorhub-watch --terminal SOCKET -- PROGRAM …
+//                                      runs a program in a terminal; who sees it is behind the socket
 
 sh_use_one_heap()
 let arguments = CommandLine.arguments
@@ -16,6 +18,9 @@ func fail(_ reason: String) -> Never {
     exit(1)
 }
 
+if arguments.count > 4, arguments[1] == "--terminal", arguments[3] == "--" {
+    TerminalRelay.run(Array(arguments[4...]), socket: arguments[2])
+}
 guard arguments.count == 3 else { fail("this program is started by sensorhub's agent, and not of use without it") }
 do {
     if arguments[1] == "--keep" {

@@ -47,19 +47,28 @@ final class HubClient: Sendable {
     func reply(
         to service: String, _ method: String, _ parameters: JSONObject = [:], timeout: Duration = .seconds(10)
     ) async throws -> JSON {
-        let id = Array(makeUniqueID().utf8)
-        let message = OutgoingMessage(
-            topic: topics.request(service, method), payload: JSON.object(parameters).bytes(), responseTopic: replyTopic,
-            correlation: id, expirySeconds: UInt32(timeout / .seconds(1)))
         do {
-            let timer = Self.after(timeout) { [exchange] in exchange.forget(id) }
-            defer { timer.cancel() }
-            return try await exchange.reply(with: id) { try client.publish(message) }
+            return try await answer(to: service, method, parameters, timeout: timeout)
         } catch let error as MQTTError where error.code == .timeout {
             throw CommandError("the hub does not answer; 'sensorhub doctor' tells more")
         } catch let error as MQTTError {
             throw CommandError("the broker at \(broker) did not take the request: \(error)")
         }
+    }
+
+    /// As `reply`, for whoever goes on without an answer.
+    ///
+    /// - Throws: `MQTTError`: `.timeout` where the hub may have had the request; else it has not.
+    func answer(
+        to service: String, _ method: String, _ parameters: JSONObject = [:], timeout: Duration = .seconds(10)
+    ) async throws -> JSON {
+        let id = Array(makeUniqueID().utf8)
+        let message = OutgoingMessage(
+            topic: topics.request(service, method), payload: JSON.object(parameters).bytes(), responseTopic: replyTopic,
+            correlation: id, expirySeconds: UInt32(timeout / .seconds(1)))
+        let timer = Self.after(timeout) { [exchange] in exchange.forget(id) }
+        defer { timer.cancel() }
+        return try await exchange.reply(with: id) { try client.publish(message) }
     }
 
     /// Asks the hub for something that it must be able to do.
@@ -90,6 +99,11 @@ final class HubClient: Sendable {
         return stream
     }
 
+    /// Calls `body`, which must not block, whenever the connection is there again that was lost.
+    func onReconnect(_ body: @escaping @Sendable () -> Void) {
+        exchange.onReconnect(body)
+    }
+
     /// Publishes at QoS 1.
     func publish(_ message: OutgoingMessage) throws {
         try client.publish(message)
@@ -103,13 +117,17 @@ private final class Exchange: Sendable {
         var waitingForConnection: CheckedContinuation<Void, any Error>?
         var waitingForReply: [[UInt8]: CheckedContinuation<JSON, any Error>] = [:]
         var followers: [AsyncStream<Message>.Continuation] = []
+        var returns: [@Sendable () -> Void] = []
     }
 
     private let state = Mutex(State())
 
     func handle(_ event: Client.Event) {
         switch event {
-        case .connected: finishConnection(.success(()))
+        case .connected:
+            let returns = state.withLock { $0.connection == nil ? [] : $0.returns }
+            finishConnection(.success(()))
+            for body in returns { body() }
         case .disconnected(let error): finishConnection(.failure(error))
         case .published: break
         case .message(let message):
@@ -167,6 +185,10 @@ private final class Exchange: Sendable {
     /// Whatever still waits for the connection does so no longer.
     func giveUpConnecting() {
         finishConnection(.failure(MQTTError(.timeout, "no answer within 5 seconds")))
+    }
+
+    func onReconnect(_ body: @escaping @Sendable () -> Void) {
+        state.withLock { $0.returns.append(body) }
     }
 
     func follow(_ continuation: AsyncStream<Message>.Continuation) {

@@ -1,25 +1,13 @@
 import Glibc
 import MQTT
-import Synchronization
 
 /// The keyboard, key by key and without showing them, until `restore`. Ctrl-C stays a signal.
 final class KeyInput: Sendable {
-    private let original: Mutex<termios?>
-
-    init() {
-        var settings = termios()
-        guard isatty(STDIN_FILENO) == 1, tcgetattr(STDIN_FILENO, &settings) == 0 else {
-            original = Mutex(nil)
-            return
-        }
-        original = Mutex(settings)
-        settings.c_lflag &= ~tcflag_t(ICANON | ECHO)
-        tcsetattr(STDIN_FILENO, TCSANOW, &settings)
-    }
+    private let mode = TerminalMode { $0.c_lflag &= ~tcflag_t(ICANON | ECHO) }
 
     /// Calls `take` with each key, from a thread of its own, which ends with the program or the input.
     func read(_ take: @escaping @Sendable (Character) -> Void) {
-        guard original.withLock({ $0 != nil }) else { return }
+        guard mode.isChanged else { return }
         _ = startThread {
             var byte: UInt8 = 0
             while true {
@@ -32,10 +20,5 @@ final class KeyInput: Sendable {
     }
 
     /// As it was.
-    func restore() {
-        original.withLock { original in
-            if var settings = original { tcsetattr(STDIN_FILENO, TCSANOW, &settings) }
-            original = nil
-        }
-    }
+    func restore() { mode.restore() }
 }

@@ -128,10 +128,13 @@ struct LogsCommand: AsyncParsableCommand {
         }
         guard let messages else { return }
         flushOutput()
-        let newest = lines.last?["t"]?.int ?? 0
+        let shown = Set(lines.compactMap { try? JournalPosition(DocumentReader($0)) })
         for await message in messages {
             guard let value = try? JSON(parsing: message.payload) else { continue }
-            for line in value.array ?? [value] where (line["t"]?.int ?? 0) > newest { show(line) }
+            for line in value.array ?? [value] {
+                if let position = try? JournalPosition(DocumentReader(line)), shown.contains(position) { continue }
+                show(line)
+            }
             flushOutput()
         }
     }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import HubModel
 import SimdJSON
 
@@ -30,7 +29,7 @@ struct SendCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let source = try file.map { try Source($0) }
+        let source = try file.map { try InputSource($0) }
         var delivery = Delivery(program.parameters, try await options.connect())
         if let source {
             while let bytes = try source.next() { try await delivery.send(bytes) }
@@ -47,31 +46,6 @@ struct SendCommand: AsyncParsableCommand {
             print(
                 "\(program.id): \(delivery.count) bytes\(end) are on their way to process \(reply.plain("pid")) on "
                     + reply.plain("node"))
-        }
-    }
-
-    /// A file, in pieces of what one request takes; of a terminal or pipe, what is there.
-    private struct Source: ~Copyable {
-        private let name: String
-        private let descriptor: Int32
-
-        init(_ name: String) throws {
-            self.name = name
-            descriptor = name == "-" ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC)
-            guard descriptor >= 0 else { throw CommandError("\(name): \(String(cString: strerror(errno)))") }
-        }
-
-        deinit {
-            if descriptor != STDIN_FILENO { close(descriptor) }
-        }
-
-        /// Nil at the end.
-        func next() throws -> [UInt8]? {
-            var buffer = [UInt8](repeating: 0, count: InputRequest.maximumInputBytes)
-            var count: Int
-            repeat { count = read(descriptor, &buffer, buffer.count) } while count < 0 && errno == EINTR
-            guard count >= 0 else { throw CommandError("\(name): \(String(cString: strerror(errno)))") }
-            return count == 0 ? nil : Array(buffer[..<count])
         }
     }
 

@@ -31,7 +31,8 @@ struct SensorHub: AsyncParsableCommand {
                 name: "Apps",
                 subcommands: [
                     AppsCommand.self, DeployCommand.self, ProgramsCommand.self, StartCommand.self, StopCommand.self,
-                    RestartCommand.self, EnableCommand.self, DisableCommand.self, SignalCommand.self, SendCommand.self,
+                    RestartCommand.self, RunCommand.self, EnableCommand.self, DisableCommand.self, SignalCommand.self,
+                    SendCommand.self,
                     LogsCommand.self, NewCommand.self,
                 ]),
         ])

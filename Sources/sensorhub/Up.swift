@@ -42,7 +42,7 @@ struct Up: AsyncParsableCommand {
             data: settings.data, listeners: settings.listeners, installation: try Installation.find(),
             console: terminal.console)
 
-        let signals = await UnixSignalsSequence(trapping: Self.signals())
+        let signals = await UnixSignalsSequence(trapping: notIgnored([.sigint, .sigterm, .sighup]))
         let work = Task { try await serve(stack, file: file, on: terminal) }
         let interruptions = Interruptions()
         let listening = Task {
@@ -75,14 +75,6 @@ struct Up: AsyncParsableCommand {
         banner.lines.forEach { terminal.show($0) }
         if demo { try await Demo(data: access.data, installation: Installation.find(), terminal: terminal).run() }
         while true { try await Task.sleep(for: .seconds(3_600)) }
-    }
-
-    /// Those that ask us to stop. Where SIGHUP is ignored, as under nohup, it stays so.
-    private static func signals() -> [UnixSignal] {
-        var action = sigaction()
-        sigaction(SIGHUP, nil, &action)
-        let isIgnored = unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
-        return isIgnored ? [.sigint, .sigterm] : [.sigint, .sigterm, .sighup]
     }
 }
 

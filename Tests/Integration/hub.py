@@ -208,7 +208,7 @@ class Hub:
     # The command line
 
     def run(self, *arguments: Any, data: Optional[Path] = None, **options: Any) -> subprocess.CompletedProcess[str]:
-        return run(*arguments, "--data", data or self.data, **options)
+        return run(*with_options(arguments, "--data", data or self.data), **options)
 
     def cli(self, *arguments: Any, expect: int = 0, **options: Any) -> str:
         """Runs a command and returns what it prints as its result."""
@@ -219,7 +219,7 @@ class Hub:
 
     def json(self, *arguments: Any, expect: int = 0, **options: Any) -> Any:
         """Runs a command with --json and returns its result."""
-        return json.loads(self.cli(*arguments, "--json", expect=expect, **options))
+        return json.loads(self.cli(*with_options(arguments, "--json"), expect=expect, **options))
 
     def refusal(self, *arguments: Any, **options: Any) -> str:
         """Runs a command that must fail, and returns what it says about that."""
@@ -335,6 +335,12 @@ class Hub:
         for sensor in sensors:
             wait_until(
                 lambda: self.count(sensor) >= before[sensor] + number, timeout, f"{number} more readings of {sensor}")
+
+
+def with_options(arguments: tuple[Any, ...], *options: Any) -> tuple[Any, ...]:
+    """A command line with more options: what comes after "--" is none."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return (*arguments[:end], *options, *arguments[end:])
 
 
 def run(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[str]:

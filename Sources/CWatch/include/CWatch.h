@@ -24,6 +24,8 @@ typedef struct {
     size_t limit_count;
     /// A control group's folder to join, or NULL.
     const char *cgroup;
+    /// Whether it is killed where its caller, which has one thread, dies before it.
+    int ends_with_caller;
 } sh_process;
 
 /// Where a process that was to be executed has failed.
@@ -69,11 +71,21 @@ int sh_reserve(int file, int64_t offset, int64_t count);
 /// A descriptor that becomes readable when the process ends; also of a process that is no child. -1 and errno.
 int sh_pidfd(pid_t pid);
 
-/// A descriptor from which `sh_next_signal` reads SIGTERM, SIGINT, SIGHUP and SIGCHLD, which are blocked from now on;
-/// SIGPIPE is ignored. -1 and errno.
-int sh_signal_descriptor(void);
+/// A descriptor from which `sh_next_signal` reads these signals, which are blocked from now on; SIGPIPE is ignored. -1 and
+/// errno.
+int sh_signal_descriptor(const int *numbers, size_t count);
 /// The next signal, or 0.
 int sh_next_signal(int descriptor);
+
+/// Opens a pseudo terminal: the end of whoever looks and types, which does not block, and that of the programs. Neither
+/// becomes the caller's. 0, or -1 and errno.
+int sh_open_terminal(int *outer, int *inner);
+
+/// Tells the programs of a terminal, by either of its ends, how large it is. 0, or -1 and errno.
+int sh_resize_terminal(int terminal, uint16_t rows, uint16_t columns);
+
+/// Ends this process by a signal, without a core file.
+_Noreturn void sh_end_by_signal(int number);
 
 /// Orphans among the descendants become children of this process. 0, or -1 and errno.
 int sh_adopt_orphans(void);

@@ -68,26 +68,33 @@ extension HubCore {
         return Reply(["programs": .array(programs)])
     }
 
-    /// `logs/get`: the newest lines of a program, oldest first; of those that ran before, too.
+    /// `logs/get`: the newest lines of a program, oldest first, of those that ran before, too; or the next ones after a
+    /// record of its journal.
     func getLog(_ parameters: DocumentReader) throws -> Reply {
-        try parameters.allowOnly(["id", "last", "since", "until", "run"])
+        try parameters.allowOnly(["id", "kind", "last", "since", "until", "run", "after"])
         let reader = try parameters.required("id")
         let id = try reader.string()
         let last = try parameters.optional("last")?.int(1...10_000) ?? 100
         let range = try TimeRange(parameters)
         let run = try parameters.optional("run").map { try requiredRun($0, of: id) }
+        let wantedKind = try programKind(parameters)?.rawValue
+        let after = try parameters.optional("after").map { try JournalPosition($0) }
         let rows = try database.query(
             """
             SELECT * FROM (
-                SELECT number, (extract(epoch FROM at) * 1000000)::bigint AS t, stream, line, kind, run
+                SELECT number, (extract(epoch FROM at) * 1000000)::bigint AS t, stream, line, kind, run, origin, record
                 FROM hub.log_line WHERE kind IN ('driver', 'algorithm', 'command') AND id = $1
                     AND at >= to_timestamp($2) AND at < to_timestamp($3)
                     AND ($4::text IS NULL OR kind = $4 AND run = $5 AND node = $6)
-                ORDER BY number DESC LIMIT $7) AS newest
+                    AND ($8::text IS NULL OR kind = $8) AND ($9::bigint IS NULL OR (origin, record) > ($9, $10))
+                ORDER BY CASE WHEN $9::bigint IS NULL THEN -number ELSE number END LIMIT $7) AS selected
             ORDER BY number
             """,
             [.text(id)] + range.parameters
-                + [.text(run?.kind), .int(run?.number), .text(run?.node), .int(last)])
+                + [
+                    .text(run?.kind), .int(run?.number), .text(run?.node), .int(last), .text(wantedKind),
+                    .int(after?.origin), .int(after?.number),
+                ])
         if rows.isEmpty {
             let known = try database.query(
                 """
@@ -99,14 +106,25 @@ extension HubCore {
                 throw Refusal(.notFound, "no program '\(id.prefix(80))'\(didYouMean(id, among: known))")
             }
         }
-        let kind = instances.keys.contains { $0.text == id } ? "algorithm" : rows.last?.text("kind") ?? "driver"
+        let kind =
+            wantedKind
+            ?? (instances.keys.contains { $0.text == id } ? "algorithm" : rows.last?.text("kind") ?? "driver")
+        func number(_ row: Rows.Row, _ column: String) -> JSON {
+            row.optional(column).flatMap { Int64($0) }.map { .int($0) } ?? .null
+        }
+        // The lines are all that there are up to here, unless there are more of them than were asked for.
+        let journal = try database.query(
+            "SELECT origin, number FROM hub.journal WHERE kind = $1 AND id = $2 ORDER BY origin DESC LIMIT 1",
+            .text(kind), .text(id)
+        ).first
         return Reply([
-            "kind": .string(kind),
+            "kind": .string(kind), "origin": journal.map { number($0, "origin") } ?? .null,
+            "n": journal.map { number($0, "number") } ?? .null,
             "lines": .array(
                 rows.map { row in
                     [
                         "t": .int(row.int("t")),
-                        "run": row.optional("run").flatMap { Int64($0) }.map { .int($0) } ?? .null,
+                        "run": number(row, "run"), "origin": number(row, "origin"), "n": number(row, "record"),
                         "stream": .string(row.text("stream")), "text": .string(row.text("line")),
                     ]
                 }),

@@ -11,7 +11,9 @@ extension HubCore {
         let node = try commandNode(parameters.required("node"))
         let specification = try CommandSpecification(
             parameters, hasInput: parameters.optional("input")?.bool() ?? false)
-        let name = try parameters.optional("name")?.identifier().text ?? Self.name(of: specification)
+        let name =
+            try parameters.optional("name")?.identifier().text
+            ?? CommandSpecification.name(ofProgram: specification.arguments[0])
         try checkRoom(for: specification, on: node, of: instance)
         let number = try database.query("SELECT nextval('hub.command_number') AS number")[0].int("number")
         guard let id = Identifier("\(name.prefix(44))-\(number)") else { throw parameters.error("name: is too long") }
@@ -69,13 +71,6 @@ extension HubCore {
                 "node '\(node)' takes no commands: set agent.commands to true in the configuration of its agent")
         }
         return node
-    }
-
-    /// The program's file name, as far as an id may have it.
-    private static func name(of specification: CommandSpecification) -> String {
-        let file = specification.arguments[0].split(separator: "/").last ?? ""
-        let name = String(file.map { Identifier(String($0)) == nil ? "-" : $0 }.prefix(44))
-        return name.isEmpty ? "command" : name
     }
 
     /// `commands/show`: how a command is, or how it has ended.

@@ -56,13 +56,17 @@ extension HubCore {
         var lines = OutputLines()
         if lost > 0, let first = records.first {
             lines.append(
-                at: first.time, run: first.run, stream: JournalRecord.Stream.stderr.rawValue,
+                // In the place of the last of them.
+                JournalPosition(origin: report.origin, number: first.number - 1), at: first.time, run: first.run,
+                stream: JournalRecord.Stream.stderr.rawValue,
                 text: "… \(lost) lines dropped: the node had no more room for them")
         }
         for record in records {
             switch record.content {
             case .line(let stream, let text):
-                lines.append(at: record.time, run: record.run, stream: stream.rawValue, text: text)
+                lines.append(
+                    JournalPosition(origin: report.origin, number: record.number), at: record.time, run: record.run,
+                    stream: stream.rawValue, text: text)
             case .state(let state): taken.states.append(state)
             }
         }

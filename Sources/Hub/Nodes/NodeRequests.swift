@@ -25,7 +25,9 @@ extension HubCore {
                         "node": .string(row.text("name")), "status": .string(row.text("status")),
                         "since": .int(row.int("since")),
                         "version": .string(row.text("version")), "drivers": .int(Int64(drivers)),
-                        "algorithms": .int(Int64(algorithms)), "states": .object(states[row.text("name")] ?? [:]),
+                        "algorithms": .int(Int64(algorithms)),
+                        "commands": .bool(node.map(commandNodes.contains) ?? false),
+                        "states": .object(states[row.text("name")] ?? [:]),
                     ]
                     let isOnline = row.text("status") == "online"
                     for member in nodeFigures(isOnline ? node : nil) { object[member.key] = member.value }

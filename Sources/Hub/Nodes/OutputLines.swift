@@ -5,6 +5,8 @@ import Postgres
 struct OutputLines {
     private var times = BinaryArray(.float8)
     private var runs = BinaryArray(.int8)
+    private var origins = BinaryArray(.int8)
+    private var records = BinaryArray(.int8)
     private var streams = BinaryArray(.text)
     private var texts = BinaryArray(.text)
 
@@ -13,17 +15,21 @@ struct OutputLines {
 
     var count: Int { times.count }
 
-    /// - Parameter time: microseconds since 1970.
-    mutating func append(at time: Int64, run: Int64, stream: String, text: String) {
+    /// - Parameters:
+    ///   - position: in the journal.
+    ///   - time: microseconds since 1970.
+    mutating func append(_ position: JournalPosition, at time: Int64, run: Int64, stream: String, text: String) {
         times.append(Double(time) / 1e6)
         runs.append(run)
+        origins.append(position.origin)
+        records.append(position.number)
         streams.append(stream.utf8)
         let text = text.replacing("\0", with: "")
         // Decoded again: a cut may have gone through a character.
         texts.append(String(decoding: text.utf8.prefix(Self.maximumBytes), as: UTF8.self).utf8)
     }
 
-    var columns: [Parameter] { [.array(times), .array(runs), .array(streams), .array(texts)] }
+    var columns: [Parameter] { [times, runs, streams, texts, origins, records].map { .array($0) } }
 }
 
 extension HubCore {
@@ -32,9 +38,10 @@ extension HubCore {
         guard lines.count > 0, configuration.keptLines > 0 else { return }
         try database.queryPrepared(
             """
-            INSERT INTO hub.log_line (kind, id, node, at, run, stream, line)
-            SELECT $1, $2, $3, to_timestamp(t), r, s, l
-            FROM unnest($4::float8[], $5::bigint[], $6::text[], $7::text[]) WITH ORDINALITY AS u (t, r, s, l, position)
+            INSERT INTO hub.log_line (kind, id, node, at, run, stream, line, origin, record)
+            SELECT $1, $2, $3, to_timestamp(t), r, s, l, o, n
+            FROM unnest($4::float8[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::bigint[])
+                WITH ORDINALITY AS u (t, r, s, l, o, n, position)
             ORDER BY position
             """, [.text(program.kind.rawValue), .text(program.id.text), .text(node.text)] + lines.columns)
     }

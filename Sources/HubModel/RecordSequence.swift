@@ -1,0 +1,59 @@
+/// Puts the records of a program's journal into their order that come from two sides: from its node at once, where some
+/// may be lost on the way, and from the hub later, where all of them are. Each is given out once.
+public struct RecordSequence<Record> {
+    /// Of the last record that was given out, or that the hub knew to be no line.
+    public private(set) var position = JournalPosition(origin: 0, number: 0)
+    /// What came before its turn.
+    private var waiting: [JournalPosition: Record] = [:]
+
+    /// What is more has to come from the hub.
+    private static var maximumWaiting: Int { 10_000 }
+
+    public init() {}
+
+    /// True where records are missing before one that is there: the hub is to be asked for those after `position`.
+    public var isIncomplete: Bool { !waiting.isEmpty }
+
+    /// Takes what the node tells.
+    ///
+    /// - Returns: what it is the turn of now.
+    public mutating func take(_ record: Record, at position: JournalPosition) -> [Record] {
+        guard position > self.position else { return [] }
+        if waiting.count < Self.maximumWaiting { waiting[position] = record }
+        return due()
+    }
+
+    /// Takes what the hub has on record after `position`.
+    ///
+    /// - Parameters:
+    ///   - records: in their order.
+    ///   - end: there are no others up to here.
+    /// - Returns: what it is the turn of now.
+    public mutating func take(
+        onRecord records: [(position: JournalPosition, record: Record)], upTo end: JournalPosition?
+    ) -> [Record] {
+        var result: [Record] = []
+        for (position, record) in records where position > self.position {
+            self.position = position
+            result.append(record)
+        }
+        if let end, end > position { position = end }
+        for known in waiting.keys where known <= position { waiting[known] = nil }
+        return result + due()
+    }
+
+    /// A later journal than the one that is known begins where the hub says so: it may have more of the one before.
+    private mutating func due() -> [Record] {
+        var result: [Record] = []
+        if position.number == 0, let first = waiting.keys.min(), first.number == 1 {
+            position = JournalPosition(origin: first.origin, number: 0)
+        }
+        while let next = waiting.removeValue(
+            forKey: JournalPosition(origin: position.origin, number: position.number + 1))
+        {
+            position = JournalPosition(origin: position.origin, number: position.number + 1)
+            result.append(next)
+        }
+        return result
+    }
+}
