@@ -19,8 +19,14 @@ public struct RecordSequence<Record> {
     /// - Returns: what it is the turn of now.
     public mutating func take(_ record: Record, at position: JournalPosition) -> [Record] {
         guard position > self.position else { return [] }
-        if waiting.count < Self.maximumWaiting { waiting[position] = record }
-        return due()
+        // A later journal than one that is known begins where the hub says so: it may have more of the one before.
+        let origin = self.position.origin == 0 ? position.origin : self.position.origin
+        guard position == JournalPosition(origin: origin, number: self.position.number + 1) else {
+            if waiting.count < Self.maximumWaiting { waiting[position] = record }
+            return []
+        }
+        self.position = position
+        return [record] + due()
     }
 
     /// Takes what the hub has on record after `position`.
@@ -42,12 +48,8 @@ public struct RecordSequence<Record> {
         return result + due()
     }
 
-    /// A later journal than the one that is known begins where the hub says so: it may have more of the one before.
     private mutating func due() -> [Record] {
         var result: [Record] = []
-        if position.number == 0, let first = waiting.keys.min(), first.number == 1 {
-            position = JournalPosition(origin: first.origin, number: 0)
-        }
         while let next = waiting.removeValue(
             forKey: JournalPosition(origin: position.origin, number: position.number + 1))
         {

@@ -25,8 +25,9 @@ class Foreground:
     """`sensorhub run` as a process, with pipes."""
 
     def __init__(self, hub: Hub, *arguments: str, **options: Any) -> None:
+        # Unbuffered: what is read as a line must not take what comes after it.
         self.process = subprocess.Popen(
-            [SENSORHUB, "run", "--data", str(hub.data), *arguments], env=environment(), cwd="/",
+            [SENSORHUB, "run", "--data", str(hub.data), *arguments], env=environment(), cwd="/", bufsize=0,
             **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
 
     def line(self) -> str:
