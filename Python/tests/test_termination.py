@@ -40,7 +40,8 @@ thread = threading.Thread(target=platform.run, args=(print,))
 thread.start()
 import time; time.sleep(0.5)
 print("ready")
-thread.join()
+while thread.is_alive():
+    thread.join(1)
 print("cleaned up")
 """
 SLEEPS = """
@@ -49,7 +50,8 @@ from sensorhub import getSensorData
 print(getSensorData(sys.argv[1], 0))
 try:
     print("ready")
-    time.sleep(60)
+    for _ in range(60):
+        time.sleep(1)
 finally:
     print("cleaned up")
 """

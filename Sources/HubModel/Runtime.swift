@@ -60,7 +60,9 @@ public struct Runtime: Sendable, Hashable {
 
     /// Reads a declaration.
     public init(_ reader: DocumentReader) throws(ValidationError) {
-        try reader.allowOnly(["name", "description", "entry", "files", "requirements", "needs", "prepare", "start", "isolation"])
+        try reader.allowOnly([
+            "name", "description", "entry", "files", "requirements", "needs", "prepare", "start", "isolation",
+        ])
         name = try reader.required("name").identifier()
         description = try reader.optional("description")?.string() ?? ""
         entry = try Self.path(reader.required("entry"))

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from typing import Any, Iterator, Mapping, Optional, Sequence, Union
 
+from . import waiting
 from .connection import Connection
 from .environment import Settings
 from .errors import CommandError, PlatformClosed
@@ -42,7 +43,7 @@ class Lines:
 
     def __next__(self) -> str:
         with self._changed:
-            self._changed.wait_for(lambda: self._lines or self._ended)
+            waiting.wait_for(self._changed, lambda: bool(self._lines) or self._ended, None)
             if self._lines:
                 return self._lines.popleft()
         raise StopIteration
@@ -88,7 +89,7 @@ class Command:
         what became of it is unknown.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._ended or self._closed, timeout):
+            if not waiting.wait_for(self._changed, lambda: self._ended or self._closed, timeout):
                 raise subprocess.TimeoutExpired(self.args, timeout or 0)
             if self.returncode is not None:
                 return self.returncode

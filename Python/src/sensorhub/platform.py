@@ -8,7 +8,7 @@ import threading
 import time as clock
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
-from . import termination
+from . import termination, waiting
 from .binding import Binding, Sensor
 from .callbacks import BindingCallbacks
 from .command import Command, Commands
@@ -114,7 +114,7 @@ class Platform:
     def wait_for_binding(self, timeout: Optional[float] = _BINDING_SECONDS) -> Binding:
         """The binding, waiting for it if need be; raises `BindingTimeout` after `timeout` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._binding is not None or self._closed, timeout)
+            waiting.wait_for(self._changed, lambda: self._binding is not None or self._closed, timeout)
             self._refuse_when_closed()
             if self._binding is not None:
                 return self._binding

@@ -6,6 +6,7 @@ import queue
 import threading
 from typing import Callable, Iterator, Optional
 
+from . import waiting
 from .binding import Binding, Sensor
 from .reading import Reading
 
@@ -59,7 +60,7 @@ class ReadingStream(Iterator[Reading]):
     def __next__(self) -> Reading:
         if not self._ended:
             try:
-                item = self._queue.get(timeout=self._timeout)
+                item = waiting.get(self._queue, self._timeout)
             except queue.Empty:
                 raise StopIteration from None
             if not isinstance(item, _End):
