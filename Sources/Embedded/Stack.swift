@@ -118,7 +118,8 @@ public actor Stack {
         _ broker: PrivateBroker, runningAs runner: Account, watching: (TCPAddress) -> Readiness
     ) async throws -> (PrivateBroker, Readiness) {
         try broker.writeConfiguration(template: installation.mosquittoConfiguration)
-        let program = try watch(.mosquitto, broker.executable, broker.arguments, workingDirectory: broker.workingDirectory)
+        let program = try watch(
+            .mosquitto, broker.executable, broker.arguments, workingDirectory: broker.workingDirectory)
         await program.start()
         let readiness = watching(broker.local)
         do {

@@ -110,8 +110,8 @@ final class Bench {
         folder: String, port: UInt16, planWait: Duration, pythonLibrary: String = "/nowhere", python: String = "python3"
     ) -> AgentService {
         let configuration = AgentConfiguration(
-            node: Identifier("here")!, hub: Identifier("main")!, broker: .tcp(TCPAddress(host: "127.0.0.1", port: port)),
-            password: "secret", dataDirectory: "\(folder)/data", driverExecutable: "\(folder)/driver",
+            node: Identifier("here")!, hub: Identifier("main")!,
+            broker: .tcp(TCPAddress(host: "127.0.0.1", port: port)), password: "secret", dataDirectory: "\(folder)/data", driverExecutable: "\(folder)/driver",
             watchExecutable: builtProgram("sensorhub-watch"),
             pythonLibrary: pythonLibrary, python: python, version: "1.2.3")
         return AgentService(
