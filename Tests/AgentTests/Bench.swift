@@ -111,7 +111,8 @@ final class Bench {
     ) -> AgentService {
         let configuration = AgentConfiguration(
             node: Identifier("here")!, hub: Identifier("main")!,
-            broker: .tcp(TCPAddress(host: "127.0.0.1", port: port)), password: "secret", dataDirectory: "\(folder)/data", driverExecutable: "\(folder)/driver",
+            broker: .tcp(TCPAddress(host: "127.0.0.1", port: port)), password: "secret",
+            dataDirectory: "\(folder)/data", driverExecutable: "\(folder)/driver",
             watchExecutable: builtProgram("sensorhub-watch"),
             pythonLibrary: pythonLibrary, python: python, version: "1.2.3")
         return AgentService(

@@ -104,15 +104,18 @@ import Testing
         #expect(try read(sent.count).elementsEqual(sent))
 
         try publisher.publish(OutgoingMessage(topic: "data", payload: Array("last".utf8)))
-        for _ in 0..<2 {
-            var last: [String] = []
-            while last.isEmpty, Instant.now < end {
+        var last: [String] = []
+        for _ in 0..<3 {
+            // Acknowledgements that the broker had not read when the connection ended are lost with it: others may come
+            // again before.
+            while last.last != "last", Instant.now < end {
                 _ = try subscriber.read(limit: 1, waitMilliseconds: 100) {
                     last.append(String(decoding: $0.payload, as: UTF8.self))
                 }
             }
-            #expect(last == ["last"])
+            #expect(last.last == "last")
             last = []
+            // It may come with the broker's answer already.
             #expect(try !subscriber.connect { last.append(String(decoding: $0.payload, as: UTF8.self)) })
         }
     }
