@@ -141,6 +141,7 @@ let package = Package(
             ]),
         .testTarget(name: "ArchiveTests", dependencies: ["Archive", "CArchive"]),
         .target(name: "TestSupport", dependencies: ["Files", "MQTT"], path: "Tests/TestSupport"),
+        .testTarget(name: "MQTTTests", dependencies: ["HubModel", "MQTT", "TestSupport"]),
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
         .target(name: "HardwareSupport", dependencies: ["MQTT", "SensorKit"], path: "Tests/HardwareSupport"),
         .testTarget(

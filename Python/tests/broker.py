@@ -48,6 +48,7 @@ class Broker:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
+        self.socket = folder / "mqtt.sock"
         for user, password in PASSWORDS.items():
             passwords = folder / "passwords"
             create = [] if passwords.exists() else ["-c"]
@@ -56,6 +57,8 @@ class Broker:
             )
         (folder / "rights").write_text(_RIGHTS)
         (folder / "mosquitto.conf").write_text(
+            # The port comes last, so that both are there when it answers.
+            f"listener 0 {self.socket}\n"
             f"listener {self.port} 127.0.0.1\n"
             "allow_anonymous false\n"
             f"password_file {folder}/passwords\n"

@@ -16,10 +16,10 @@ COMPLETE = {
 
 def test_reads_what_the_hub_sets() -> None:
     settings = Settings.from_environment(COMPLETE)
-    assert (settings.host, settings.port) == ("127.0.0.1", 1884)
+    assert (settings.broker.host, settings.broker.port) == ("127.0.0.1", 1884)
     assert settings.binding_topic == "sensorhub/main/algorithms/a-1/binding"
     assert settings.page_topic == "sensorhub/main/apps/a/page"
-    assert settings.broker == "mqtt://127.0.0.1:1884"
+    assert str(settings.broker) == "mqtt://127.0.0.1:1884" and settings.broker.socket is None
     assert "secret-word" not in repr(settings)
 
 
@@ -29,7 +29,35 @@ def test_reads_what_the_hub_sets() -> None:
 )
 def test_forms_of_the_address(address: str, host: str, port: int) -> None:
     settings = Settings.from_environment({**COMPLETE, "SENSORHUB_BROKER": address})
-    assert (settings.host, settings.port) == (host, port)
+    assert (settings.broker.host, settings.broker.port, settings.broker.socket) == (host, port, None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/run/sensorhub/mqtt.sock", "/mqtt.sock", "/run/a hub/ü%20?x=1#1:2.sock", "/" + "ü" * 53],
+)
+def test_a_socket_is_taken_as_it_stands(path: str) -> None:
+    settings = Settings.from_environment({**COMPLETE, "SENSORHUB_BROKER": f"unix://{path}"})
+    assert settings.broker.socket == path
+    assert str(settings.broker) == f"unix://{path}"
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("unix://", "is no absolute path"),
+        ("unix://run/mqtt.sock", "is no absolute path"),
+        ("unix:///run/", "is no absolute path"),
+        ("unix:/run/mqtt.sock", "or unix:///path"),
+        ("/run/mqtt.sock", "or unix:///path"),
+        ("unix:///run/a\nb", "has a control character"),
+        ("unix:///" + "ü" * 53 + "x", "is too long: the socket's path has 108 bytes, and Linux allows 107"),
+    ],
+)
+def test_a_socket_that_none_can_be_is_refused(address: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_environment({**COMPLETE, "SENSORHUB_BROKER": address})
+    assert str(caught.value).startswith("SENSORHUB_BROKER ") and reason in str(caught.value)
 
 
 def test_a_missing_variable_is_named_with_the_way_out() -> None:

@@ -82,7 +82,7 @@ struct Options: Hashable {
         Environment:
           SENSORHUB_CONFIG    as --config
           SENSORHUB_HUB       the hub's id (main)
-          SENSORHUB_BROKER    where the broker listens (mqtt://localhost:1883)
+          SENSORHUB_BROKER    where the broker listens (mqtt://localhost:1883), or unix:///path
           SENSORHUB_USER      the broker's user (the sensor's id)
           SENSORHUB_PASSWORD  its password
           SENSORHUB_STATE     a folder for readings that the hub does not have yet; without it, they are kept in memory

@@ -20,6 +20,7 @@ public struct Banner: Sendable {
         let option = access.data == standard ? "" : " --data \(Self.shellQuoted(access.data.path))"
         let rows =
             access.brokers.enumerated().map { ($0.offset == 0 ? "broker" : "", "mqtt://\($0.element)") } + [
+                ("", "\(access.socket)"),
                 ("database", access.psql),
                 ("data", access.data.path),
                 ("logs", access.data.logs),

@@ -3,7 +3,7 @@ import SimdJSON
 /// How the command line reaches the hub that runs in a data folder.
 struct ConnectionFile: Sendable, Hashable {
     var hub: String
-    /// `mqtt://host:port`
+    /// As `BrokerAddress` reads it.
     var broker: String
     var user: String
     var password: String

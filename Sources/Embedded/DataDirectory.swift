@@ -39,6 +39,9 @@ public struct DataDirectory: Sendable, Hashable {
     var runtimes: String { "\(path)/runtimes" }
     /// The folder with PostgreSQL's socket.
     public var sockets: String { "\(path)/run" }
+    /// The folder with the broker's socket, and nothing else: a program that is shown little of this machine is shown
+    /// this.
+    var brokerSockets: String { "\(path)/mqtt" }
     /// The broker's configuration, users, rights and persistence.
     var broker: String { "\(path)/broker" }
     /// What hub, agent, broker and database have to say.

@@ -6,7 +6,7 @@ enum ListenAddress {
     /// Tries to take `address`, and lets go of it again.
     ///
     /// - Throws: `EmbeddedError` with the reason where it cannot be had.
-    static func check(_ address: BrokerAddress) throws(EmbeddedError) {
+    static func check(_ address: TCPAddress) throws(EmbeddedError) {
         var hints = addrinfo()
         hints.ai_flags = AI_PASSIVE
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -37,7 +37,7 @@ enum ListenAddress {
         }
     }
 
-    private static func reason(_ number: Int32, _ address: BrokerAddress) -> String {
+    private static func reason(_ number: Int32, _ address: TCPAddress) -> String {
         switch number {
         case EADDRINUSE:
             """
@@ -57,7 +57,7 @@ enum ListenAddress {
     ///
     /// - Parameter avoiding: what is listened on besides, on whatever interface.
     static func loopbackPort(
-        preferred: UInt16?, avoiding others: [BrokerAddress] = []
+        preferred: UInt16?, avoiding others: [TCPAddress] = []
     ) throws(EmbeddedError) -> PortReservation {
         var failure = EmbeddedError(.address, "no port of the loopback interface is free")
         for attempt in 0..<100 {
@@ -65,7 +65,7 @@ enum ListenAddress {
             guard !others.contains(where: { $0.port == port }), let reservation = PortReservation(port)
             else { continue }
             do throws(EmbeddedError) {
-                try check(BrokerAddress(host: "127.0.0.1", port: port))
+                try check(TCPAddress(host: "127.0.0.1", port: port))
                 return reservation
             } catch {
                 failure = error
@@ -75,7 +75,7 @@ enum ListenAddress {
     }
 
     /// `host:port` as others reach it: for an address that stands for all, each that the machine has.
-    static func reachable(_ address: BrokerAddress) -> [String] {
+    static func reachable(_ address: TCPAddress) -> [String] {
         let family: Int32
         switch address.host {
         case "0.0.0.0": family = AF_INET
@@ -83,10 +83,10 @@ enum ListenAddress {
         default: return [text(address)]
         }
         let hosts = interfaceAddresses(family)
-        return hosts.isEmpty ? [text(address)] : hosts.map { text(BrokerAddress(host: $0, port: address.port)) }
+        return hosts.isEmpty ? [text(address)] : hosts.map { text(TCPAddress(host: $0, port: address.port)) }
     }
 
-    static func text(_ address: BrokerAddress) -> String {
+    static func text(_ address: TCPAddress) -> String {
         String(address.description.dropFirst("mqtt://".count))
     }
 
@@ -115,7 +115,7 @@ enum ListenAddress {
 }
 
 /// True where somebody answers at an address of this machine.
-func canConnect(_ address: BrokerAddress) -> Bool {
+func canConnect(_ address: TCPAddress) -> Bool {
     var hints = addrinfo()
     hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

@@ -10,13 +10,15 @@ struct PrivateBroker: Sendable {
     let executable: String
     /// The port of `local`, kept from other hubs.
     private let reservation: PortReservation
+    /// Where it listens for programs of this machine, besides the port.
+    let socket: UnixSocket
     /// Where it listens for others.
-    let listeners: [BrokerAddress]
+    let listeners: [TCPAddress]
 
     /// Finds mosquitto, chooses the port and makes the folder; no other program may run in it any more.
     ///
     /// - Throws: `EmbeddedError` where mosquitto is not installed, an address cannot be had or the folder not be made.
-    init(data: DataDirectory, runningAs runner: Account, listeners: [BrokerAddress]) throws(EmbeddedError) {
+    init(data: DataDirectory, runningAs runner: Account, listeners: [TCPAddress]) throws(EmbeddedError) {
         guard let executable = findProgram("mosquitto") else {
             throw EmbeddedError(
                 .missingPackage, "mosquitto is not installed; install it with: apt install mosquitto")
@@ -34,13 +36,21 @@ struct PrivateBroker: Sendable {
         self.data = data
         self.executable = executable
         self.listeners = listeners
+        let path = "\(data.brokerSockets)/\(Self.socketName)"
+        do throws(InvalidAddress) {
+            socket = try UnixSocket(path: path)
+        } catch {
+            throw EmbeddedError(
+                .dataDirectory, "the broker's socket \(path) \(error); choose another data folder with --data")
+        }
         for address in listeners { try ListenAddress.check(address) }
         try makeFolder(data.broker, mode: 0o700, owner: account)
+        try makeFolder(data.brokerSockets, mode: 0o755, owner: account)
         reservation = try ListenAddress.loopbackPort(preferred: try Self.lastPort(data), avoiding: listeners)
     }
 
     /// Where hub, agent and command line find it.
-    var local: BrokerAddress { BrokerAddress(host: "127.0.0.1", port: reservation.port) }
+    var local: TCPAddress { TCPAddress(host: "127.0.0.1", port: reservation.port) }
 
     /// To be asked while mosquitto cannot be started.
     ///
@@ -49,6 +59,8 @@ struct PrivateBroker: Sendable {
         for address in [local] + listeners { try ListenAddress.check(address) }
     }
 
+    /// What it is to run in.
+    var workingDirectory: String { data.broker }
     var configurationFile: String { "\(data.broker)/mosquitto.conf" }
     var arguments: [String] { ["-c", configurationFile] }
     var pidFile: String { "\(data.broker)/mosquitto.pid" }
@@ -74,7 +86,10 @@ struct PrivateBroker: Sendable {
         guard let text = try readText(template) else { throw EmbeddedError(.file, "\(template) is missing") }
         var configuration = MosquittoConfiguration(parsing: text)
         // Ours comes first: the next start reads the port from there.
-        try configuration.set("listener", to: ([local] + listeners).map { "\($0.port) \($0.host)" })
+        // mosquitto takes the path of a socket up to the first space only, so it is told the way from its own folder.
+        try configuration.set(
+            "listener",
+            to: ([local] + listeners).map { "\($0.port) \($0.host)" } + ["0 ../mqtt/\(Self.socketName)"])
         try configuration.set("user", to: account.name)
         try configuration.set("password_file", to: accessFiles.passwordFile)
         try configuration.set("acl_file", to: accessFiles.aclFile)
@@ -83,6 +98,8 @@ struct PrivateBroker: Sendable {
         try configuration.set("log_dest", to: "stderr")
         try writeFile(configurationFile, configuration.text, mode: 0o600)
     }
+
+    private static let socketName = "mqtt.sock"
 
     /// The loopback port of the last run.
     private static func lastPort(_ data: DataDirectory) throws(EmbeddedError) -> UInt16? {

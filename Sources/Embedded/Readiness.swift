@@ -54,12 +54,12 @@ final class Readiness: Sendable {
     private let births: Births
     private let client: Client
     private let hasStarted = Atomic(false)
-    private let broker: BrokerAddress
+    private let broker: TCPAddress
     private let hubTopic: String
     private let agentTopic: String
 
     /// - Parameter broker: where the broker is to be found that knows `user`.
-    init(hub: Identifier, broker: BrokerAddress, user: BrokerUser, password: String, node: Identifier) {
+    init(hub: Identifier, broker: TCPAddress, user: BrokerUser, password: String, node: Identifier) {
         let births = Births()
         self.births = births
         self.broker = broker
@@ -67,7 +67,7 @@ final class Readiness: Sendable {
         agentTopic = Topics(hub: hub).node(node.text, .status)
         client = Client(
             ClientConfiguration(
-                address: broker, clientID: "up-\(getpid())", user: user.description, password: password)
+                address: .tcp(broker), clientID: "up-\(getpid())", user: user.description, password: password)
         ) { births.take($0) }
         client.subscribe(hubTopic, agentTopic)
     }

@@ -18,13 +18,15 @@ public actor Stack {
         public let data: DataDirectory
         /// The hub's id and where the hub's own programs find the broker.
         public let hub: Identifier
-        public let local: BrokerAddress
+        public let local: TCPAddress
+        /// Where programs of this machine find it, too.
+        public let socket: UnixSocket
         public let user: BrokerUser
         public let password: String
     }
 
     private let data: DataDirectory
-    private let listeners: [BrokerAddress]
+    private let listeners: [TCPAddress]
     private let installation: Installation
     private let console: Console
     private let hub = Identifier("main")!
@@ -39,7 +41,7 @@ public actor Stack {
     ///   - listeners: where the broker is to listen besides a loopback port for ourselves.
     ///   - console: told of progress, and of what goes wrong while the hub runs.
     public init(
-        data: DataDirectory, listeners: [BrokerAddress], installation: Installation, console: Console
+        data: DataDirectory, listeners: [TCPAddress], installation: Installation, console: Console
     ) {
         self.data = data
         self.listeners = listeners
@@ -80,7 +82,7 @@ public actor Stack {
         self.broker = broker
         let access = Access(
             brokers: broker.addresses, psql: postgres.psql, data: data, hub: hub, local: broker.local,
-            user: owner, password: secrets.owner)
+            socket: broker.socket, user: owner, password: secrets.owner)
         try await startHubAndAgent(readiness, postgres, broker, secrets, node)
         try writeConnectionFile(access, postgres)
         return access
@@ -113,10 +115,11 @@ public actor Stack {
     /// - Returns: the broker that runs: one with another loopback port, where a program has taken that of `broker`
     ///   since it was chosen.
     private func startMosquitto(
-        _ broker: PrivateBroker, runningAs runner: Account, watching: (BrokerAddress) -> Readiness
+        _ broker: PrivateBroker, runningAs runner: Account, watching: (TCPAddress) -> Readiness
     ) async throws -> (PrivateBroker, Readiness) {
         try broker.writeConfiguration(template: installation.mosquittoConfiguration)
-        let program = try watch(.mosquitto, broker.executable, broker.arguments, workingDirectory: data.broker)
+        let program = try watch(
+            .mosquitto, broker.executable, broker.arguments, workingDirectory: broker.workingDirectory)
         await program.start()
         let readiness = watching(broker.local)
         do {

@@ -30,7 +30,7 @@ final class Mosquitto: @unchecked Sendable {
         self.handle = handle
         mosquitto_threaded_set(handle, true)
         mosquitto_int_option(handle, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5)
-        mosquitto_int_option(handle, MOSQ_OPT_TCP_NODELAY, 1)
+        if configuration.address.socket == nil { mosquitto_int_option(handle, MOSQ_OPT_TCP_NODELAY, 1) }
         mosquitto_int_option(handle, MOSQ_OPT_RECEIVE_MAXIMUM, Int32(configuration.receiveMaximum))
         mosquitto_username_pw_set(handle, configuration.user, configuration.password)
         if let will = configuration.will {
@@ -82,12 +82,19 @@ final class Mosquitto: @unchecked Sendable {
             mosquitto_property_add_int32(
                 &properties, Int32(MQTT_PROP_SESSION_EXPIRY_INTERVAL.rawValue), configuration.sessionExpirySeconds)
         }
+        // With port 0, libmosquitto takes the host for the path of a Unix socket.
+        let (host, port) =
+            switch configuration.address {
+            case .tcp(let address): (address.host, Int32(address.port))
+            case .unix(let socket): (socket.path, Int32(0))
+            }
         // Not mosquitto_reconnect: it would leave the properties out.
-        try check(
-            mosquitto_connect_bind_v5(
-                handle, configuration.address.host, Int32(configuration.address.port), configuration.keepAliveSeconds,
-                nil,
-                properties))
+        let code = mosquitto_connect_bind_v5(
+            handle, host, port, configuration.keepAliveSeconds, nil, properties)
+        if let socket = configuration.address.socket, code == MOSQ_ERR_ERRNO.rawValueInt32 {
+            throw MQTTError(.noConnection, socket.reason(errno))
+        }
+        try check(code)
     }
 
     /// Queues the farewell; a will is not published then.
@@ -99,9 +106,11 @@ final class Mosquitto: @unchecked Sendable {
     var socket: Int32 { mosquitto_socket(handle) }
     var wantsWrite: Bool { mosquitto_want_write(handle) }
 
-    /// While true the kernel sends full segments only (TCP_CORK); what is left goes out when it becomes false.
+    /// While true the kernel sends full segments only (TCP_CORK); what is left goes out when it becomes false. A Unix
+    /// socket has no segments.
     var holdsBackSegments = false {
         didSet {
+            guard configuration.address.socket == nil else { return }
             var value: Int32 = holdsBackSegments ? 1 : 0
             setsockopt(socket, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
         }

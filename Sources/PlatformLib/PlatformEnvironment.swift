@@ -45,9 +45,11 @@ public struct PlatformEnvironment: Sendable {
             return id
         }
         let address = try variable("SENSORHUB_BROKER")
-        guard let broker = BrokerAddress(address) else {
-            throw PlatformError(
-                .environment, "SENSORHUB_BROKER is '\(address)', which is not of the form mqtt://host:port")
+        let broker: BrokerAddress
+        do throws(InvalidAddress) {
+            broker = try BrokerAddress(address)
+        } catch {
+            throw PlatformError(.environment, "SENSORHUB_BROKER is '\(address)', which \(error)")
         }
         self.init(
             hub: try identifier("SENSORHUB_HUB"), broker: broker, user: try variable("SENSORHUB_USER"),

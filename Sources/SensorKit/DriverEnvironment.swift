@@ -34,9 +34,11 @@ public struct DriverEnvironment: Sendable {
             throw ValidationError(path: "SENSORHUB_HUB", "'\(hub.prefix(80))' is no id: \(Identifier.rule)")
         }
         let address = value("SENSORHUB_BROKER") ?? "mqtt://localhost:1883"
-        guard let broker = BrokerAddress(address) else {
-            throw ValidationError(
-                path: "SENSORHUB_BROKER", "'\(address.prefix(80))' is no address: expected mqtt://host:port")
+        let broker: BrokerAddress
+        do throws(InvalidAddress) {
+            broker = try BrokerAddress(address)
+        } catch {
+            throw ValidationError(path: "SENSORHUB_BROKER", "'\(address.prefix(80))' \(error)")
         }
         self.init(
             hub: id, broker: broker, user: value("SENSORHUB_USER") ?? instance.text,

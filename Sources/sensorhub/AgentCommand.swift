@@ -17,7 +17,9 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A JSON file.", valueName: "file")) var config: String?
     @Option(help: "The hub's id (hub.id, default main).") var hub: String?
     @Option(help: "This machine's id (node.id).") var node: String?
-    @Option(help: ArgumentHelp("The broker (broker.address).", valueName: "mqtt://host:port")) var broker: String?
+    @Option(
+        help: ArgumentHelp("The broker (broker.address): mqtt://host:port or unix:///path.", valueName: "address"))
+    var broker: String?
     @Option(help: ArgumentHelp("Where the agent keeps its things (agent.data).", valueName: "dir")) var data: String?
     @OptionGroup var logging: LoggingOptions
 

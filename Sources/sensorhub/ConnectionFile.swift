@@ -34,8 +34,12 @@ struct ConnectionFile {
             let reader = DocumentReader(try JSON(parsing: content))
             hub = try reader.required("hub").identifier()
             let address = try reader.required("broker")
-            guard let broker = BrokerAddress(try address.string()) else { throw address.error("is no address") }
-            self.broker = broker
+            let text = try address.string()
+            do throws(InvalidAddress) {
+                broker = try BrokerAddress(text)
+            } catch {
+                throw address.error("\(error)")
+            }
             let name = try reader.required("user")
             guard let user = BrokerUser(try name.string()) else { throw name.error("is no user of a hub") }
             self.user = user

@@ -19,7 +19,9 @@ struct HubCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("A JSON file.", valueName: "file")) var config: String?
     @Option(help: "The hub's id (hub.id, default main).") var id: String?
-    @Option(help: ArgumentHelp("The broker (broker.address).", valueName: "mqtt://host:port")) var broker: String?
+    @Option(
+        help: ArgumentHelp("The broker (broker.address): mqtt://host:port or unix:///path.", valueName: "address"))
+    var broker: String?
     @Option(help: ArgumentHelp("The database (database): a connection string as psql takes it.", valueName: "string"))
     var database: String?
     @OptionGroup var logging: LoggingOptions

@@ -104,8 +104,8 @@ struct SensorsCommand: AsyncParsableCommand {
             let reply = try await options.connect().reply(
                 to: "sensors", "credentials", ["name": .string(id), "rotate": .bool(rotate)])
             try options.show(reply) { reply in
-                let brokers = (reply["brokers"]?.array ?? []).map { (host: $0.plain("host"), port: $0.plain("port")) }
-                for broker in brokers { print("broker      \(broker.host), port \(broker.port)") }
+                let brokers = reply["brokers"]?.array ?? []
+                for broker in brokers { print("broker      \(Self.place(broker))") }
                 print("user        \(reply.plain("user"))")
                 print(
                     "password    \(reply["password"]?.string ?? "was shown when it was made; --rotate makes a new one")"
@@ -116,9 +116,21 @@ struct SensorsCommand: AsyncParsableCommand {
                 guard let password = reply["password"]?.string, let broker = brokers.first else { return }
                 print("\nTo try it:")
                 print(
-                    "mosquitto_pub -V mqttv5 -h \(broker.host) -p \(broker.port) -u \(reply.plain("user")) -P \(password) -q 1 "
+                    "mosquitto_pub -V mqttv5 \(Self.options(broker)) -u \(reply.plain("user")) -P \(password) -q 1 "
                         + "-t \(reply.plain("data_topic")) -m '\(reply["example"]?.text() ?? "{}")'")
             }
+        }
+
+        /// One of the reply's brokers, for people.
+        private static func place(_ broker: JSON) -> String {
+            broker["socket"] != nil
+                ? "socket \(broker.plain("socket"))" : "\(broker.plain("host")), port \(broker.plain("port"))"
+        }
+
+        /// The options of mosquitto_pub for it.
+        private static func options(_ broker: JSON) -> String {
+            broker["socket"] != nil
+                ? "--unix '\(broker.plain("socket"))'" : "-h \(broker.plain("host")) -p \(broker.plain("port"))"
         }
     }
 }

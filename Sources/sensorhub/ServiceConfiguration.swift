@@ -66,10 +66,11 @@ struct ServiceConfiguration {
     }
 
     private static func address(_ text: String, _ key: String) throws -> BrokerAddress {
-        guard let address = BrokerAddress(text) else {
-            throw CommandError("'\(key)' is '\(text)', which is no address such as mqtt://192.168.1.5:1883")
+        do {
+            return try BrokerAddress(text)
+        } catch {
+            throw CommandError("'\(key)' is '\(text)', which \(error)")
         }
-        return address
     }
 
     func number(_ key: String, default standard: Int64) throws -> Int64 {

@@ -6,7 +6,7 @@ import MQTT
 /// What `sensorhub up` is told by options, environment and file, in this order of falling strength.
 struct UpSettings {
     let data: DataDirectory
-    let listeners: [BrokerAddress]
+    let listeners: [TCPAddress]
 
     /// - Parameters:
     ///   - file: nil for none.
@@ -35,7 +35,7 @@ struct UpSettings {
             .first { access($0, F_OK) == 0 }
     }
 
-    private static func read(_ file: String) throws -> (data: String?, listeners: [BrokerAddress]?) {
+    private static func read(_ file: String) throws -> (data: String?, listeners: [TCPAddress]?) {
         let reader = DocumentReader(try Document.read(file))
         do {
             try reader.allowOnly(["data", "listen"])
@@ -43,7 +43,7 @@ struct UpSettings {
             guard let list = try reader.optional("listen") else { return (data, nil) }
             let listeners = try list.items().map { item in
                 let text = try item.string()
-                guard let address = BrokerAddress(text) else {
+                guard let address = TCPAddress(text) else {
                     throw item.error("'\(text)' is no address such as 0.0.0.0:1883")
                 }
                 return address
@@ -54,8 +54,8 @@ struct UpSettings {
         }
     }
 
-    private static func address(_ text: String, from source: String) throws -> BrokerAddress {
-        guard let address = BrokerAddress(text) else {
+    private static func address(_ text: String, from source: String) throws -> TCPAddress {
+        guard let address = TCPAddress(text) else {
             throw CommandError("\(source): '\(text)' is no address such as 0.0.0.0:1883")
         }
         return address

@@ -100,7 +100,7 @@ final class Bench {
         planWait: Duration = .seconds(60), pythonLibrary: String = "/nowhere", python: String = "python3"
     ) {
         let service = Self.agent(
-            folder: folder, port: broker.address.port, planWait: planWait, pythonLibrary: pythonLibrary, python: python)
+            folder: folder, port: broker.port, planWait: planWait, pythonLibrary: pythonLibrary, python: python)
         agent = Task {
             do { try await service.run() } catch { Issue.record("the agent does not run: \(error)") }
         }
@@ -110,8 +110,9 @@ final class Bench {
         folder: String, port: UInt16, planWait: Duration, pythonLibrary: String = "/nowhere", python: String = "python3"
     ) -> AgentService {
         let configuration = AgentConfiguration(
-            node: Identifier("here")!, hub: Identifier("main")!, broker: BrokerAddress(host: "127.0.0.1", port: port),
-            password: "secret", dataDirectory: "\(folder)/data", driverExecutable: "\(folder)/driver",
+            node: Identifier("here")!, hub: Identifier("main")!,
+            broker: .tcp(TCPAddress(host: "127.0.0.1", port: port)), password: "secret",
+            dataDirectory: "\(folder)/data", driverExecutable: "\(folder)/driver",
             watchExecutable: builtProgram("sensorhub-watch"),
             pythonLibrary: pythonLibrary, python: python, version: "1.2.3",
             // What these tests run writes into the bench's folder. Confined programs have the tests of the whole hub.

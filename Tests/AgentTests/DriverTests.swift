@@ -35,7 +35,7 @@ import Testing
         let lines = bench.lines(on: bench.topics.sensor("lux-1", .log))
         let home = "\(bench.data)/programs/driver-lux-1"
         for line in [
-            "SENSORHUB_HUB=main", "SENSORHUB_BROKER=mqtt://127.0.0.1:\(bench.broker.address.port)",
+            "SENSORHUB_HUB=main", "SENSORHUB_BROKER=mqtt://127.0.0.1:\(bench.broker.port)",
             "SENSORHUB_USER=lux-1",
             "SENSORHUB_CONFIG=\(home)/config.json", "SENSORHUB_STATE=\(home)/state", "HOME=\(home)/state",
             "LANG=C.UTF-8",
@@ -211,7 +211,7 @@ import Testing
 
         // Another process takes up the plan, and is killed while the driver runs.
         await #expect(processExitsWith: .signal(SIGKILL)) {
-            [folder = bench.folder as String, port = bench.broker.address.port as UInt16] in
+            [folder = bench.folder as String, port = bench.broker.port as UInt16] in
             let service = Bench.agent(folder: folder, port: port, planWait: .zero)
             Task { try await service.run() }
             let watch = WatchFolder("\(folder)/data/programs/driver-lux-1/watch")

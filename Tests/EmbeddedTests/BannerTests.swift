@@ -8,7 +8,8 @@ private func banner(data: DataDirectory, file: String?) -> [String] {
     let access = Stack.Access(
         brokers: ["127.0.0.1:21883", "192.168.1.5:1883"],
         psql: #"psql "host=/data/run dbname=sensorhub user=sensorhub_report""#, data: data, hub: Identifier("main")!,
-        local: BrokerAddress("127.0.0.1:21883")!, user: .person(Identifier("owner")!), password: "secret")
+        local: TCPAddress("127.0.0.1:21883")!, socket: try! UnixSocket(path: "/data of max/mqtt/mqtt.sock"),
+        user: .person(Identifier("owner")!), password: "secret")
     return Banner(access, version: "1.2.3", command: "sensorhub", configurationFile: file).lines
 }
 
@@ -18,6 +19,7 @@ private func banner(data: DataDirectory, file: String?) -> [String] {
             "sensorhub 1.2.3 is up; Ctrl-C stops it",
             "  broker    mqtt://127.0.0.1:21883",
             "            mqtt://192.168.1.5:1883",
+            "            unix:///data of max/mqtt/mqtt.sock",
             #"  database  psql "host=/data/run dbname=sensorhub user=sensorhub_report""#,
             "  data      /data of max",
             "  logs      /data of max/log",

@@ -25,7 +25,7 @@ private func listenSomewhere() throws -> (descriptor: Int32, port: UInt16) {
     let (descriptor, port) = try listenSomewhere()
     for host in ["127.0.0.1", "0.0.0.0"] {
         let error = #expect(throws: EmbeddedError.self) {
-            try ListenAddress.check(BrokerAddress(host: host, port: port))
+            try ListenAddress.check(TCPAddress(host: host, port: port))
         }
         #expect(error?.code == .address)
         #expect(error?.description.contains("another program listens there") == true)
@@ -33,7 +33,7 @@ private func listenSomewhere() throws -> (descriptor: Int32, port: UInt16) {
     #expect(try ListenAddress.loopbackPort(preferred: port).port != port)
     close(descriptor)
     #expect(try ListenAddress.loopbackPort(preferred: port).port == port)
-    let avoiding = [BrokerAddress(host: "0.0.0.0", port: port)]
+    let avoiding = [TCPAddress(host: "0.0.0.0", port: port)]
     #expect(try ListenAddress.loopbackPort(preferred: port, avoiding: avoiding).port != port)
 }
 
@@ -50,14 +50,14 @@ private func listenSomewhere() throws -> (descriptor: Int32, port: UInt16) {
 @Test func anAddressOfAnotherMachineIsRefused() {
     // TEST-NET-1 of RFC 5737: nobody has it.
     let error = #expect(throws: EmbeddedError.self) {
-        try ListenAddress.check(BrokerAddress(host: "192.0.2.1", port: 1883))
+        try ListenAddress.check(TCPAddress(host: "192.0.2.1", port: 1883))
     }
     #expect(error?.description.contains("no such address") == true)
 }
 
 @Test func anAddressIsGivenAsOthersReachIt() {
-    #expect(ListenAddress.reachable(BrokerAddress(host: "192.168.1.5", port: 1883)) == ["192.168.1.5:1883"])
-    #expect(ListenAddress.reachable(BrokerAddress(host: "::1", port: 1883)) == ["[::1]:1883"])
-    let all = ListenAddress.reachable(BrokerAddress(host: "0.0.0.0", port: 1883))
+    #expect(ListenAddress.reachable(TCPAddress(host: "192.168.1.5", port: 1883)) == ["192.168.1.5:1883"])
+    #expect(ListenAddress.reachable(TCPAddress(host: "::1", port: 1883)) == ["[::1]:1883"])
+    let all = ListenAddress.reachable(TCPAddress(host: "0.0.0.0", port: 1883))
     #expect(!all.isEmpty && all.allSatisfy { $0.hasSuffix(":1883") && !$0.hasPrefix("127.") })
 }

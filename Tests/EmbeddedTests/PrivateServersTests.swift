@@ -16,12 +16,12 @@ import Testing
 
     /// Has a program run while `body` does.
     private func running<Result: Sendable>(
-        _ part: Part, _ data: DataDirectory, _ executable: String, _ arguments: [String],
+        _ part: Part, _ data: DataDirectory, _ executable: String, _ arguments: [String], in folder: String? = nil,
         _ body: (WatchedPart) async throws -> Result
     ) async throws -> Result {
         let program = try WatchedPart(
             part, data: data, executable: executable, arguments: arguments, environment: childEnvironment(),
-            workingDirectory: data.path, console: console)
+            workingDirectory: folder ?? data.path, console: console)
         await program.start()
         do {
             let result = try await body(program)
@@ -88,11 +88,16 @@ import Testing
         try writeFile(
             broker.accessFiles.passwordFile, "hub.main:\(Credential.hash("a-password-for-the-hub"))\n", mode: 0o600)
         try writeFile(broker.accessFiles.aclFile, "user hub.main\ntopic readwrite #\n", mode: 0o600)
-        try await running(.mosquitto, data, broker.executable, broker.arguments) { [broker] mosquitto in
+        try await running(
+            .mosquitto, data, broker.executable, broker.arguments, in: broker.workingDirectory
+        ) { [broker] mosquitto in
             try await mosquitto.wait(atMost: .seconds(20), for: "mosquitto") { canConnect(broker.local) }
-            #expect(await answer(broker.local, user: "hub.main", password: "a-password-for-the-hub") == nil)
-            #expect(await answer(broker.local, user: "hub.main", password: "another")?.code == .notAuthorized)
-            #expect(await answer(broker.local, user: "nobody", password: "")?.code == .notAuthorized)
+            #expect(broker.socket.path == "\(data.path)/mqtt/mqtt.sock")
+            for address in [.tcp(broker.local), .unix(broker.socket)] as [BrokerAddress] {
+                #expect(await answer(address, user: "hub.main", password: "a-password-for-the-hub") == nil)
+                #expect(await answer(address, user: "hub.main", password: "another")?.code == .notAuthorized)
+                #expect(await answer(address, user: "nobody", password: "")?.code == .notAuthorized)
+            }
         }
         // While another hub has the port, another one is found, also when that hub's broker does not run.
         let other = try PrivateBroker(data: data, runningAs: runner, listeners: [])

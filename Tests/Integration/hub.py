@@ -232,6 +232,9 @@ class Hub:
 
     @property
     def broker(self) -> tuple[str, int]:
+        """For `Peer`."""
+        if self.connection["broker"].startswith("unix://"):
+            return self.connection["broker"].removeprefix("unix://"), 1883
         host, port = self.connection["broker"].removeprefix("mqtt://").rsplit(":", 1)
         return host, int(port)
 

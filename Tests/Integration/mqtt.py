@@ -48,7 +48,10 @@ class Peer:
         self, address: tuple[str, int], user: Optional[str] = None, password: Optional[str] = None, *,
         protocol: int = 5, client_id: str = "", clean: bool = True,
     ) -> None:
-        """With `clean` off (and protocol 4) the broker keeps the session, and what comes for it, after our end."""
+        """`address` is a host and a port, or the path of a Unix socket and a port that says nothing.
+
+        With `clean` off (and protocol 4) the broker keeps the session, and what comes for it, after our end.
+        """
         self.user = user
         self.messages: list[Message] = []
         self._state = threading.Condition()
@@ -60,7 +63,8 @@ class Peer:
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id=client_id or f"test-{uuid.uuid4().hex[:12]}",
             protocol=paho.MQTTv5 if protocol == 5 else paho.MQTTv311, reconnect_on_failure=False,
-            clean_session=None if protocol == 5 else clean)
+            clean_session=None if protocol == 5 else clean,
+            transport="unix" if address[0].startswith("/") else "tcp")
         if user is not None:
             self._client.username_pw_set(user, password)
         self._client.on_connect = self._on_connect

@@ -41,9 +41,12 @@ def account(name: str) -> dict[str, Any]:
 class Services:
     """PostgreSQL and mosquitto, and whatever else a test starts; all under one folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, over_socket: bool = False) -> None:
+        """With `over_socket` the broker listens at its Unix socket alone, and everybody reaches it there."""
         self.folder = temporary_folder()
         self.port = free_port()
+        self.socket = self.folder / "mqtt" / "mqtt.sock"
+        self.address = f"unix://{self.socket}" if over_socket else f"mqtt://127.0.0.1:{self.port}"
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, Callable[[], subprocess.Popen[bytes]]] = {}
 
@@ -119,7 +122,7 @@ class Services:
     def broker_settings(self) -> dict[str, Any]:
         folder = self.folder / "broker"
         return {
-            "address": f"mqtt://127.0.0.1:{self.port}", "password": "the hub's own password",
+            "address": self.address, "password": "the hub's own password",
             "passwordFile": str(folder / "passwords"), "aclFile": str(folder / "acl"),
             "pidFile": str(folder / "mosquitto.pid"),
         }
@@ -127,9 +130,13 @@ class Services:
     def start_mosquitto(self) -> None:
         """With the project's own configuration, other paths put in."""
         folder = self.own_folder("broker", "mosquitto")
+        self.own_folder("mqtt", "mosquitto")
         settings = self.broker_settings
+        listeners = [f"0 {self.socket}"]
+        if self.address.startswith("mqtt:"):
+            listeners.append(f"{self.port} 127.0.0.1")
         values = {
-            "listener": f"{self.port} 127.0.0.1", "password_file": settings["passwordFile"],
+            "listener": "\nlistener ".join(listeners), "password_file": settings["passwordFile"],
             "acl_file": settings["aclFile"], "pid_file": settings["pidFile"], "persistence_location": f"{folder}/",
             "log_dest": "stderr",
         }
@@ -166,7 +173,7 @@ class Services:
     def other_settings(self) -> dict[str, Any]:
         """Of one that only tells what it understood: the broker does not know it."""
         return {
-            "broker": {"address": f"mqtt://127.0.0.1:{self.port}", "password": "x"},
+            "broker": {"address": self.address, "password": "x"},
             "database": self.database.replace("dbname=sensorhub", "dbname=another"),
         }
 

@@ -73,7 +73,7 @@ private func changed(_ part: String, _ key: String, _ value: JSON) -> JSON {
     @Test func hasDefaults() throws {
         let environment = try DriverEnvironment(instance: id) { $0 == "SENSORHUB_USER" ? "" : nil }
         #expect(environment.hub.text == "main")
-        #expect(environment.broker == BrokerAddress(host: "localhost", port: 1883))
+        #expect(environment.broker == .tcp(TCPAddress(host: "localhost", port: 1883)))
         #expect(environment.user == "lamp-1" && environment.password.isEmpty && environment.stateDirectory == nil)
     }
 

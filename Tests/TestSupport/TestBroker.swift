@@ -2,17 +2,23 @@ import Files
 import Glibc
 public import MQTT
 
-/// A real mosquitto of a test's own, which can be killed and started again at the same port. It lets everybody in unless
+/// A real mosquitto of a test's own, which can be killed and started again at the same port and socket. It lets everybody in unless
 /// it is given other lines of configuration.
 public final class TestBroker {
-    public let address: BrokerAddress
+    /// Of the loopback interface.
+    public let port: UInt16
+    public var address: BrokerAddress { .tcp(TCPAddress(host: "127.0.0.1", port: port)) }
+    public let socket: UnixSocket
     private let folder = TemporaryFolder()
     private var pid: pid_t = 0
 
     public init(configuration: String = "allow_anonymous true") throws {
-        address = BrokerAddress(host: "127.0.0.1", port: Self.freePort())
+        port = Self.freePort()
+        socket = try UnixSocket(path: "\(folder.path)/mqtt.sock")
+        // The port comes last, so that both are there when it answers.
         try folder.write(
-            "mosquitto.conf", "listener \(address.port) 127.0.0.1\nlog_dest none\nuser root\n\(configuration)\n")
+            "mosquitto.conf",
+            "listener 0 \(socket.path)\nlistener \(port) 127.0.0.1\nlog_dest none\nuser root\n\(configuration)\n")
     }
 
     deinit { kill() }
@@ -41,7 +47,7 @@ public final class TestBroker {
         pid = 0
     }
 
-    private var answers: Bool { Self.withSocket(address.port) { connect($0, $1, $2) } == 0 }
+    private var answers: Bool { Self.withSocket(port) { connect($0, $1, $2) } == 0 }
 
     private static func freePort() -> UInt16 {
         while true {
@@ -54,7 +60,8 @@ public final class TestBroker {
     private static func withSocket<Result>(
         _ port: UInt16, _ body: (Int32, UnsafeMutablePointer<sockaddr>, socklen_t) -> Result
     ) -> Result {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        // Not for a broker that another test starts meanwhile: it would hold the port.
+        let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
+import sys
 from typing import Any, Callable, Optional
 
 from paho.mqtt.client import (
@@ -67,6 +68,7 @@ class Connection:
             CallbackAPIVersion.VERSION2,
             client_id=f"{settings.user}-{secrets.token_hex(4)}",
             protocol=MQTTv5,
+            transport="tcp" if settings.broker.socket is None else "unix",
         )
         self.subscriptions = Subscriptions(self._client)
         self._client.username_pw_set(settings.user, settings.password)
@@ -86,7 +88,9 @@ class Connection:
 
     def start(self) -> None:
         """Connects in the background, and tries until it succeeds."""
-        self._client.connect_async(self._settings.host, self._settings.port, keepalive=_KEEPALIVE_SECONDS)
+        broker = self._settings.broker
+        # For a Unix socket, paho takes the path as the host; the port has no meaning then.
+        self._client.connect_async(broker.socket or broker.host, broker.port, keepalive=_KEEPALIVE_SECONDS)
         self._client.loop_start()
 
     def close(self) -> None:
@@ -155,7 +159,8 @@ class Connection:
         _log.info("connected to the broker %s", self._settings.broker)
 
     def _connect_failed(self, client: Client, userdata: Any) -> None:
-        self._report("it cannot be reached")
+        # paho calls this while it handles the exception, and does not hand it over.
+        self._report(self._settings.broker.why_unreachable(sys.exc_info()[1]))
 
     def _disconnected(
         self,

@@ -6,20 +6,19 @@ import os
 import re
 from dataclasses import dataclass, field
 from typing import Mapping, Optional
-from urllib.parse import urlsplit
 
+from .address import BrokerAddress
 from .errors import ConfigurationError
 
 _VARIABLES = {
     "SENSORHUB_HUB": "id of the hub, such as main",
-    "SENSORHUB_BROKER": "address of the broker, such as mqtt://127.0.0.1:1883",
+    "SENSORHUB_BROKER": "address of the broker, such as mqtt://127.0.0.1:1883 or unix:///run/sensorhub/mqtt.sock",
     "SENSORHUB_USER": "user of the broker",
     "SENSORHUB_PASSWORD": "password of that user",
     "SENSORHUB_INSTANCE": "id of the algorithm instance whose binding is to be used",
     "SENSORHUB_APP": "id of the app",
 }
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_STANDARD_PORT = 1883
 
 
 @dataclass(frozen=True)
@@ -27,20 +26,13 @@ class Settings:
     """Where the broker is, and who this program is to it."""
 
     hub: str
-    host: str
-    port: int
+    broker: BrokerAddress
     user: str
     password: str = field(repr=False)
     instance: str
     app: str
     #: The folder for what is to outlive the program; None where there is none.
     state: Optional[str] = None
-
-    @property
-    def broker(self) -> str:
-        """The broker's address, as in SENSORHUB_BROKER."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"mqtt://{host}:{self.port}"
 
     @property
     def binding_topic(self) -> str:
@@ -64,11 +56,9 @@ class Settings:
         missing = [name for name in _VARIABLES if not variables.get(name)]
         if missing:
             raise ConfigurationError(_explain(missing))
-        host, port = _address(variables["SENSORHUB_BROKER"])
         return cls(
             hub=_id("SENSORHUB_HUB", variables),
-            host=host,
-            port=port,
+            broker=_address("SENSORHUB_BROKER", variables),
             user=variables["SENSORHUB_USER"],
             password=variables["SENSORHUB_PASSWORD"],
             instance=_id("SENSORHUB_INSTANCE", variables),
@@ -94,13 +84,8 @@ def _id(name: str, variables: Mapping[str, str]) -> str:
     return variables[name]
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address(name: str, variables: Mapping[str, str]) -> BrokerAddress:
     try:
-        parts = urlsplit(text)
-        port = _STANDARD_PORT if parts.port is None else parts.port
+        return BrokerAddress.parse(variables[name])
     except ValueError as error:
-        raise ConfigurationError(f"SENSORHUB_BROKER: {error}") from None
-    # The text itself is not repeated: someone may have put a password into it.
-    if parts.scheme != "mqtt" or not parts.hostname or parts.username is not None or not 0 < port < 65536:
-        raise ConfigurationError("SENSORHUB_BROKER must have the form mqtt://host:port")
-    return parts.hostname, port
+        raise ConfigurationError(f"{name} {error}") from None

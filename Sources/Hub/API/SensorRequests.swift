@@ -168,8 +168,7 @@ extension HubCore {
         let user = BrokerUser.sensor(sensor.name)
         var reply = Reply([
             "user": .string(user.description),
-            "brokers": .array(
-                configuration.advertised.map { ["host": .string($0.host), "port": .int(Int64($0.port))] }),
+            "brokers": .array(configuration.advertised.map(Self.place)),
             "data_topic": .string(topics.sensor(sensor.name.text, .data)),
             "example": Self.example(of: type),
         ])
@@ -188,6 +187,14 @@ extension HubCore {
             reply.set("password", .string(password))
         }
         return reply
+    }
+
+    /// One way to the broker, as a member of `brokers`.
+    private static func place(_ address: BrokerAddress) -> JSON {
+        switch address {
+        case .tcp(let address): ["host": .string(address.host), "port": .int(Int64(address.port))]
+        case .unix(let socket): ["socket": .string(socket.path)]
+        }
     }
 
     /// A payload that the type accepts.
