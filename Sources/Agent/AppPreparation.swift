@@ -52,6 +52,8 @@ struct AppPreparation: Sendable {
                 journals.tell(program, $0)
             }
         }
+        // The folder: the broker makes the socket anew when it starts.
+        if let socket = site.configuration.broker.socket { seen.append(socket.folder) }
         if let time = work.device?.notBefore { try await wait(until: time) }
 
         var command = Runtime.fill(work.runtime.start, values) + work.arguments

@@ -36,7 +36,7 @@ package struct TerminalRelay {
         let signals = signalDescriptor([SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD])
         let socket: Int32
         do throws(FileError) {
-            socket = try UnixSocket.connect(path)
+            socket = try StreamSocket.connect(path)
         } catch {
             fail("no terminal: \(error)", 126)
         }

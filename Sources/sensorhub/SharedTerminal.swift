@@ -41,7 +41,7 @@ final class SharedTerminal: Sendable {
         path = "\(folder)/\(makeUniqueID())"
         do {
             guard chmod(folder, 0o711) == 0 else { throw FileError(folder) }
-            listener = try UnixSocket.listen(path)
+            listener = try StreamSocket.listen(path)
         } catch {
             rmdir(folder)
             throw CommandError("\(error)")

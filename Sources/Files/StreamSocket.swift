@@ -1,7 +1,7 @@
 public import Glibc
 
 /// Stream sockets of the file system (unix(7)).
-public enum UnixSocket {
+public enum StreamSocket {
     /// Makes a socket that whoever can reach its path may connect to.
     ///
     /// - Throws: `FileError`, also where the path is longer than Linux allows.
