@@ -6,7 +6,7 @@ import Testing
 
 /// A socket that listens on a port of the loopback interface until it is closed.
 private func listenSomewhere() throws -> (descriptor: Int32, port: UInt16) {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -32,6 +32,8 @@ private func listenSomewhere() throws -> (descriptor: Int32, port: UInt16) {
     }
     #expect(try ListenAddress.loopbackPort(preferred: port).port != port)
     close(descriptor)
+    // A process that another test is just making may have it for a moment.
+    for _ in 0..<100 where try ListenAddress.loopbackPort(preferred: port).port != port { usleep(20_000) }
     #expect(try ListenAddress.loopbackPort(preferred: port).port == port)
     let avoiding = [TCPAddress(host: "0.0.0.0", port: port)]
     #expect(try ListenAddress.loopbackPort(preferred: port, avoiding: avoiding).port != port)
@@ -40,6 +42,7 @@ private func listenSomewhere() throws -> (descriptor: Int32, port: UInt16) {
 @Test func twoHubsNeverChooseTheSamePort() throws {
     let (descriptor, port) = try listenSomewhere()
     close(descriptor)
+    for _ in 0..<100 where try ListenAddress.loopbackPort(preferred: port).port != port { usleep(20_000) }
     // Nobody listens yet.
     let first = try ListenAddress.loopbackPort(preferred: port)
     #expect(first.port == port)
