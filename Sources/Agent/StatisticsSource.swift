@@ -27,7 +27,9 @@ struct StatisticsSource: Sendable {
         return await onThread { [sampler, folder] in
             let measured = sampler.sample(leaders: leaders)
             let programs = running.compactMap { report in
-                measured.programs["\(report.program)"].map { ProgramStatistics(report, $0) }
+                measured.programs["\(report.program)"].map {
+                    ProgramStatistics(program: report.program, run: report.run, $0)
+                }
             }
             let node = NodeStatistics(measured.machine, disk: Disk(folder))
             return (StatisticsSample(time: time, node: node, programs: programs), measured.cost)
@@ -47,16 +49,6 @@ private struct Disk {
             clamping: UInt64(status.f_blocks).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
         free = Int64(
             clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
-    }
-}
-
-extension ProgramStatistics {
-    fileprivate init(_ report: ProgramReport, _ usage: ProgramUsage) {
-        self.init(
-            program: report.program, run: report.run, cpuPercent: usage.cpuPercent, memory: usage.memory,
-            proportionalMemory: usage.proportionalMemory, privateMemory: usage.privateMemory, threads: usage.threads,
-            files: usage.files, processes: usage.processes, bytesRead: usage.bytesRead,
-            bytesWritten: usage.bytesWritten, uptimeSeconds: usage.uptimeSeconds)
     }
 }
 

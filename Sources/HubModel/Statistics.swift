@@ -1,10 +1,7 @@
 public import SimdJSON
 
 /// What a program takes of its machine, all processes together that belong to it.
-public struct ProgramStatistics: Sendable, Hashable {
-    public let program: ProgramID
-    /// Which start of the program it is of.
-    public let run: Int64
+public struct ProgramUsage: Sendable, Hashable {
     /// Over the interval before; 100 is one core. Nil where there was no sample before.
     public var cpuPercent: Double?
     /// Resident memory in bytes; pages that processes share count for each of them.
@@ -22,14 +19,14 @@ public struct ProgramStatistics: Sendable, Hashable {
     public var bytesWritten: Int64?
     /// Since the start of its first process.
     public var uptimeSeconds: Double
+    /// What its first process is; nil where nothing is told of it.
+    public var process: ProcessDescription?
 
     public init(
-        program: ProgramID, run: Int64, cpuPercent: Double?, memory: Int64, proportionalMemory: Int64?,
-        privateMemory: Int64?, threads: Int64, files: Int64?, processes: Int64, bytesRead: Int64?,
-        bytesWritten: Int64?, uptimeSeconds: Double
+        cpuPercent: Double?, memory: Int64, proportionalMemory: Int64?, privateMemory: Int64?, threads: Int64,
+        files: Int64?, processes: Int64, bytesRead: Int64?, bytesWritten: Int64?, uptimeSeconds: Double,
+        process: ProcessDescription? = nil
     ) {
-        self.program = program
-        self.run = run
         self.cpuPercent = cpuPercent
         self.memory = memory
         self.proportionalMemory = proportionalMemory
@@ -40,29 +37,22 @@ public struct ProgramStatistics: Sendable, Hashable {
         self.bytesRead = bytesRead
         self.bytesWritten = bytesWritten
         self.uptimeSeconds = uptimeSeconds
+        self.process = process
     }
 
     /// The figures, for a message as for a person's list.
     public var figures: JSONObject {
-        [
+        var object: JSONObject = [
             "cpu": .rounded(cpuPercent), "memory": .int(memory), "proportional": .whole(proportionalMemory),
             "private": .whole(privateMemory), "threads": .int(threads), "files": .whole(files),
             "processes": .int(processes), "read": .whole(bytesRead), "written": .whole(bytesWritten),
             "uptime": .rounded(uptimeSeconds),
         ]
-    }
-
-    public var json: JSON {
-        var object = figures
-        object["id"] = .string(program.id.text)
-        object["program"] = .string(program.kind.rawValue)
-        object["run"] = .int(run)
-        return .object(object)
+        for member in process?.members ?? [:] { object[member.key] = member.value }
+        return object
     }
 
     public init(_ reader: DocumentReader) throws(ValidationError) {
-        program = try ProgramID(reader)
-        run = try reader.required("run").int(0...Int64.max)
         cpuPercent = try reader.figure("cpu")
         memory = try reader.required("memory").int(0...Int64.max)
         proportionalMemory = try reader.count("proportional")
@@ -73,6 +63,91 @@ public struct ProgramStatistics: Sendable, Hashable {
         bytesRead = try reader.count("read")
         bytesWritten = try reader.count("written")
         uptimeSeconds = try reader.requiredFigure("uptime")
+        process = try reader.optional("status") == nil ? nil : ProcessDescription(reader)
+    }
+}
+
+/// What the kernel says of a process besides what it takes.
+public struct ProcessDescription: Sendable, Hashable {
+    /// The words that it was started with, with spaces between; of a long one the beginning.
+    public let commandLine: String
+    /// Microseconds since 1970.
+    public let startTime: Int64
+    /// Whose it is, by number, and by name; the number where it has none.
+    public let userID: Int64
+    public let user: String
+    /// As of nice(1).
+    public let niceness: Int64
+    /// The number of the process that it is a child of.
+    public let parent: Int64
+    /// The kernel's letter (proc_pid_stat(5)): `S` sleeps, `R` runs, `D` waits for a disk, `T` is stopped, `Z` has ended.
+    public let status: String
+
+    /// Of command lines, in bytes.
+    public static let maximumBytes = 256
+
+    public init(
+        commandLine: String, startTime: Int64, userID: Int64, user: String, niceness: Int64, parent: Int64,
+        status: String
+    ) {
+        self.commandLine = commandLine
+        self.startTime = startTime
+        self.userID = userID
+        self.user = user
+        self.niceness = niceness
+        self.parent = parent
+        self.status = status
+    }
+
+    var members: JSONObject {
+        [
+            "line": .string(commandLine), "started": .int(startTime), "uid": .int(userID), "user": .string(user),
+            "nice": .int(niceness), "parent": .int(parent), "status": .string(status),
+        ]
+    }
+
+    init(_ reader: DocumentReader) throws(ValidationError) {
+        func text(_ key: String) throws(ValidationError) -> String {
+            let member = try reader.required(key)
+            // It may be anything.
+            guard let text = member.value.string else {
+                throw member.error("expected text, found \(member.value.kind)")
+            }
+            return String(decoding: text.replacing("\0", with: "").utf8.prefix(Self.maximumBytes), as: UTF8.self)
+        }
+        self.init(
+            commandLine: try text("line"), startTime: try reader.required("started").int(0...4_102_444_800_000_000),
+            userID: try reader.required("uid").int(0...Int64(UInt32.max)), user: try text("user"),
+            niceness: try reader.required("nice").int(-20...19),
+            parent: try reader.required("parent").int(0...Int64(Int32.max)), status: try text("status"))
+    }
+}
+
+/// What one run of a program takes.
+public struct ProgramStatistics: Sendable, Hashable {
+    public let program: ProgramID
+    /// Which start of the program it is of.
+    public let run: Int64
+    public var usage: ProgramUsage
+
+    public init(program: ProgramID, run: Int64, _ usage: ProgramUsage) {
+        self.program = program
+        self.run = run
+        self.usage = usage
+    }
+
+    public var json: JSON {
+        var object = usage.figures
+        object["id"] = .string(program.id.text)
+        object["program"] = .string(program.kind.rawValue)
+        object["run"] = .int(run)
+        return .object(object)
+    }
+
+    public init(_ reader: DocumentReader) throws(ValidationError) {
+        program = try ProgramID(reader)
+        run = try reader.required("run").int(0...Int64.max)
+        usage = try ProgramUsage(reader)
     }
 }
 

@@ -4,6 +4,8 @@ import Files
 package struct ProcessStat: Equatable {
     package let pid: Int32
     package let isZombie: Bool
+    /// Field 3, a letter.
+    let state: UInt8
     let parent: Int32
     package let group: Int32
     let session: Int32
@@ -11,6 +13,8 @@ package struct ProcessStat: Equatable {
     let ownTicks: Int64
     /// Fields 16 and 17: of the children that it has waited for, with theirs.
     let childTicks: Int64
+    /// Field 19.
+    let niceness: Int64
     let threads: Int64
     /// Field 22: clock ticks since the machine's start.
     package let startTime: Int64
@@ -32,6 +36,7 @@ package struct ProcessStat: Equatable {
         self.pid = pid
         var text = ProcText(bytes[(nameEnd + 1)...])
         guard let state = text.word()?.first else { return nil }
+        self.state = state
         isZombie = state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
         // Fields 4 to 24.
         var fields: [Int64] = []
@@ -49,6 +54,7 @@ package struct ProcessStat: Equatable {
         self.session = session
         ownTicks = field(14) &+ field(15)
         childTicks = field(16) &+ field(17)
+        niceness = field(19)
         threads = field(20)
         startTime = field(22)
         residentPages = max(0, field(24))

@@ -1,23 +1,4 @@
-/// What a program takes, all its processes together.
-public struct ProgramUsage: Sendable, Equatable {
-    /// Over the time since the measurement before; 100 is one core. Nil where there was none.
-    public var cpuPercent: Double?
-    /// Resident, in bytes; a page that two processes share counts twice.
-    public var memory: Int64
-    /// In bytes, a page that two share counts half for each; nil where the kernel does not tell.
-    public var proportionalMemory: Int64?
-    /// In bytes, what nobody shares.
-    public var privateMemory: Int64?
-    public var threads: Int64
-    /// Nil where none of its processes may be looked at, as are the bytes.
-    public var files: Int64?
-    public var processes: Int64
-    /// From and to disks, since the program's start.
-    public var bytesRead: Int64?
-    public var bytesWritten: Int64?
-    /// Since its first process began.
-    public var uptimeSeconds: Double
-}
+import HubModel
 
 /// One process at one moment.
 struct ProcessSample: Equatable {

@@ -1,5 +1,6 @@
 import Files
 import Glibc
+public import HubModel
 import Synchronization
 
 /// Looks at a machine and at programs that this process has started, from time to time. Reads a file of every process of
@@ -10,6 +11,8 @@ public final class UsageSampler: Sendable {
         var programs: [String: ProgramMeter] = [:]
         var memories: [Int32: (startTime: Int64, memory: ProcessSample.Memory?, at: Double)] = [:]
         var before: Double?
+        /// By the numbers of users.
+        var names: [UInt32: String] = [:]
     }
 
     public struct Sample: Sendable {
@@ -61,15 +64,43 @@ public final class UsageSampler: Sendable {
                     sample.memory = state.memories[stat.pid]?.memory
                     return sample
                 }
-                usages[name] = state.programs[name, default: ProgramMeter()].measure(
+                var usage = state.programs[name, default: ProgramMeter()].measure(
                     leader: leader, processes, at: now, since: state.before, ticksPerSecond: ticksPerSecond,
                     pageSize: pageSize)
+                usage.process = describe(leader, since: usage.uptimeSeconds, &state.names)
+                usages[name] = usage
             }
             state.programs = state.programs.filter { usages[$0.key] != nil }
             state.before = now
             let machine = state.machine.measure(at: now)
             return Sample(machine: machine, programs: usages, cost: Self.threadTime() - began)
         }
+    }
+
+    /// Nil for a process that has just gone.
+    private func describe(
+        _ process: ProcessStat, since seconds: Double, _ names: inout [UInt32: String]
+    ) -> ProcessDescription? {
+        var folder = stat()
+        guard stat("/proc/\(process.pid)", &folder) == 0 else { return nil }
+        if names[folder.st_uid] == nil { names[folder.st_uid] = Self.userName(folder.st_uid) }
+        let file = "/proc/\(process.pid)/cmdline"
+        var line = (try? File.beginning(of: file, limit: ProcessDescription.maximumBytes)) ?? []
+        // There is one after each word.
+        if line.last == 0 { line.removeLast() }
+        return ProcessDescription(
+            commandLine: String(decoding: line.map { $0 == 0 ? UInt8(ascii: " ") : $0 }, as: UTF8.self),
+            startTime: microsecondsNow() - Int64(seconds * 1e6), userID: Int64(folder.st_uid),
+            user: names[folder.st_uid]!, niceness: process.niceness, parent: Int64(process.parent),
+            status: String(UnicodeScalar(process.state)))
+    }
+
+    private static func userName(_ number: UInt32) -> String {
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        var buffer = [CChar](repeating: 0, count: 16 << 10)
+        guard getpwuid_r(number, &entry, &buffer, buffer.count, &found) == 0, found != nil else { return "\(number)" }
+        return String(cString: entry.pw_name)
     }
 
     // MARK: /proc

@@ -8,6 +8,7 @@ struct ProgramsCommand: AsyncParsableCommand {
         discussion: """
             Columns: \(columns.map(\.name).joined(separator: ", ")). RUNS counts how often it was started. CPU is in percent
             of one core, with that of children; it, memory, files and the like are of the latest sample, taken at SAMPLED.
+            USER, NICE, STATUS and LINE (the command line) are of the program's first process.
             Such as --columns id,cpu,memory --sort=-cpu --where 'cpu>50' --where 'memory>50M'
             """)
     @OptionGroup var list: ListOptions
@@ -37,6 +38,9 @@ struct ProgramsCommand: AsyncParsableCommand {
         Column("processes", .number, isUsual: false), Column("read", .bytes, isUsual: false),
         Column("written", .bytes, isUsual: false), Column("uptime", .seconds, isUsual: false),
         Column("sampled", .time, isUsual: false),
+        Column("started", .time, isUsual: false), Column("user", isUsual: false),
+        Column("uid", .number, isUsual: false), Column("nice", .number, isUsual: false),
+        Column("parent", .number, isUsual: false), Column("status", isUsual: false), Column("line", isUsual: false),
     ]
 
     func validate() throws {

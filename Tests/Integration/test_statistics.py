@@ -73,6 +73,10 @@ def test_cpu_and_memory_are_those_of_the_program_and_its_children(own_hub: Hub, 
     assert program["private"] <= program["proportional"] <= program["memory"] < 200 * MIB
     assert program["processes"] == 3 and program["threads"] == 3 and program["files"] >= 6
     assert program["read"] >= 0 and program["written"] >= 0
+    assert program["line"].endswith(burner) and program["status"] in "SRD" and program["nice"] == 0
+    # Root's agent runs it as somebody else.
+    assert (program["uid"] == os.geteuid()) == (os.geteuid() != 0) and program["user"] != "root"
+    assert abs(program["started"] / 1e6 + program["uptime"] - program["sampled"] / 1e6) < 2
     idle = wait_for_cpu(own_hub, "idle-1")
     assert idle["cpu"] < 20 and idle["processes"] == 1 and idle["memory"] < 50 * MIB
     # Taken just now.

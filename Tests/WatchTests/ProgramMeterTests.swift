@@ -1,3 +1,4 @@
+import HubModel
 import Testing
 
 @testable import Watch

@@ -1,4 +1,5 @@
 import Glibc
+import HubModel
 import Testing
 
 @testable import Watch
@@ -45,6 +46,11 @@ private func sample(
         #expect((usage.files ?? 0) >= 10)
         #expect(usage.memory > 100_000 && (usage.privateMemory ?? 0) > 10_000)
         #expect((0..<60).contains(usage.uptimeSeconds))
+        let process = try #require(usage.process)
+        #expect(process.commandLine.hasPrefix("/bin/sh -c exec 3</dev/null"))
+        #expect(process.commandLine.utf8.count <= ProcessDescription.maximumBytes)
+        #expect(process.userID == Int64(geteuid()) && process.parent == Int64(getpid()) && process.niceness == 0)
+        #expect(process.status == "S" && abs(process.startTime - microsecondsNow()) < 60_000_000)
     }
 }
 

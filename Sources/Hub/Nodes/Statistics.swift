@@ -11,7 +11,7 @@ struct ProgramFigures {
 
     static let names = [
         "cpu", "memory", "proportional", "private", "threads", "files", "processes", "read", "written", "uptime",
-        "sampled",
+        "sampled", "line", "started", "uid", "user", "nice", "parent", "status",
     ]
 }
 
@@ -53,11 +53,12 @@ extension HubCore {
             kinds.append(Array(program.program.kind.rawValue.utf8))
             ids.append(Array(program.program.id.text.utf8))
             runs.append(program.run)
-            cpus.append(program.cpuPercent)
-            uptimes.append(program.uptimeSeconds)
+            let usage = program.usage
+            cpus.append(usage.cpuPercent)
+            uptimes.append(usage.uptimeSeconds)
             let values: [Int64?] = [
-                program.memory, program.proportionalMemory, program.privateMemory, program.bytesRead,
-                program.bytesWritten, program.files, program.threads, program.processes,
+                usage.memory, usage.proportionalMemory, usage.privateMemory, usage.bytesRead, usage.bytesWritten,
+                usage.files, usage.threads, usage.processes,
             ]
             for (index, value) in values.enumerated() { counts[index].append(value) }
         }
@@ -99,7 +100,7 @@ extension HubCore {
         var figures: [ProgramID: ProgramFigures] = [:]
         for (node, sample) in statistics {
             for program in sample.programs {
-                var members = program.figures
+                var members = program.usage.figures
                 members["sampled"] = .int(sample.time)
                 figures[program.program] = ProgramFigures(node: node, run: program.run, members: members)
             }
