@@ -101,7 +101,7 @@ final class HubCore {
     }
 
     /// Records what was done and why, and tells whoever follows the events.
-    func record(_ kind: String, _ subject: String, _ detail: JSONObject = [:]) throws {
+    func record(_ kind: String, _ subject: String, _ detail: JSONObject = [:]) throws(PostgresError) {
         assert(Self.eventKinds.contains(kind), "\(kind) is missing in eventKinds")
         // The same moment in both: whoever follows and looks at the record as well knows an event by it.
         let time = microsecondsSince1970()

@@ -26,6 +26,11 @@ def show(hub: Hub, id: str) -> dict[str, Any]:
     return dict(hub.rpc("commands", "show", id=id)["command"])
 
 
+def events_of(hub: Hub, id: str) -> list[str]:
+    """The kinds of events of a command."""
+    return [event["kind"] for event in hub.json("events", "--last", 100)["events"] if event["subject"] == id]
+
+
 def ended(hub: Hub, id: str) -> dict[str, Any]:
     return wait_until(lambda: show(hub, id)["ended_at"] and show(hub, id), what=f"the end of {id}")
 
@@ -68,11 +73,7 @@ def test_a_command_runs_once_and_its_end_is_told(
     if exit_code == 3:
         assert sorted(printed(own_hub, id)) == [("stderr", "two"), ("stdout", "one")]
         assert "one" in own_hub.cli("logs", id, "--run", 1)
-    kinds = [
-        event["kind"] for event in own_hub.json("events", "--kind", "command", "--last", 20)["events"]
-        if event["subject"] == id
-    ]
-    assert kinds == ["command.started", "command.ended"]
+    assert events_of(own_hub, id) == ["command.started", "command.ended"]
 
 
 def test_what_cannot_be_started_says_why(own_hub: Hub) -> None:
@@ -106,6 +107,7 @@ def test_people_look_at_it_and_steer_it(own_hub: Hub, ticker: str) -> None:
         person.wait_for(lambda m: m.topic.endswith("/events") and m.json["state"] == "STOPPED", "its end")
     end = ended(own_hub, ticker)
     assert (end["state"], end["exit_code"]) == ("STOPPED", 5)
+    assert events_of(own_hub, ticker) == ["command.started", "program.signalled", "command.ended"]
     assert "no program" in own_hub.refusal("signal", ticker, "HUP")
 
 

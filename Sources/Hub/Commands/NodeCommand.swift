@@ -59,17 +59,25 @@ struct NodeCommand {
 }
 
 extension HubCore {
-    /// Stores how a command has ended. In a transaction.
+    /// Stores how a command has ended, and tells of it, once. In a transaction.
     func storeEnd(of report: ProgramReport, from node: Identifier) throws(PostgresError) {
         guard report.program.kind == .command, report.isEnd else { return }
-        try database.queryPrepared(
+        let ended = try database.queryPrepared(
             """
             UPDATE hub.command SET ended_at = to_timestamp($3), state = $4, reason = $5, exit_code = $6, signal = $7
-            WHERE id = $1 AND node = $2 AND ended_at IS NULL
+            WHERE id = $1 AND node = $2 AND ended_at IS NULL RETURNING id
             """,
             .text(report.program.id.text), .text(node.text), .double(Double(report.time) / 1e6),
             .text(report.state.rawValue), .text(String(report.reason.prefix(2_000))), .int(report.exitCode),
             .int(report.signal))
+        guard !ended.isEmpty else { return }
+        try record(
+            "command.ended", report.program.id.text,
+            [
+                "state": .string(report.state.rawValue), "reason": .string(report.reason),
+                "exit_code": report.exitCode.map { .int(Int64($0)) } ?? .null,
+                "signal": report.signal.map { .int(Int64($0)) } ?? .null,
+            ])
     }
 
     /// A command that has ended leaves its node's plan.
@@ -80,13 +88,6 @@ extension HubCore {
         commands[command.id] = nil
         changePlan(of: node)
         changeRights()
-        try record(
-            "command.ended", command.id.text,
-            [
-                "state": .string(report.state.rawValue), "reason": .string(report.reason),
-                "exit_code": report.exitCode.map { .int(Int64($0)) } ?? .null,
-                "signal": report.signal.map { .int(Int64($0)) } ?? .null,
-            ])
     }
 
     /// Takes commands from their nodes' plans.
