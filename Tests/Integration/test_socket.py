@@ -39,10 +39,12 @@ def person(services: Services) -> Iterator[ServiceHub]:
     hub.close()
 
 
-def deploy(person: ServiceHub, folder: Path, app: str, script: str, text: str, lang: str) -> str:
+def deploy(
+    person: ServiceHub, folder: Path, app: str, script: str, text: str, lang: str, **conditions: bool,
+) -> str:
     person.cli("apps", "install", app, app_zip(folder, app, script, text, "probe"))
     position = {"sensor_type": "probe", "filter_sensors": {"site": "socket"}}
-    (entry,) = person.json("deploy", write(folder / f"{app}.json", deployment(app, position, lang=lang)))["entries"]
+    (entry,) = person.json("deploy", write(folder / f"{app}.json", deployment(app, position, lang=lang, **conditions)))["entries"]
     instance = str(entry["instance_id"])
     person.wait_until_running(instance, timeout=120)
     return instance
@@ -62,7 +64,8 @@ def test_hub_agent_driver_algorithms_and_commands(person: ServiceHub, services: 
     person.cli("sensors", "register", write(tmp_path / "sensors.json", sensors))
     algorithms = [
         deploy(person, tmp_path, "in-python", "main.py", WATCHER, "python3"),
-        deploy(person, tmp_path, "in-swift", "main.sh", SWIFT, "executable"),
+        # What was built here is none of its own files.
+        deploy(person, tmp_path, "in-swift", "main.sh", SWIFT, "executable", isolation=False),
     ]
     for program in ("socket-1", *algorithms):
         assert person.environment_of(program)["SENSORHUB_BROKER"] == services.address
