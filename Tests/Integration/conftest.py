@@ -64,8 +64,9 @@ def fresh_hub() -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    services = Services()
+def services(request: pytest.FixtureRequest) -> Iterator[Services]:
+    """A broker and a database for the tests of one file, which may have `OVER_SOCKET = True`."""
+    services = Services(over_socket=getattr(request.module, "OVER_SOCKET", False))
     try:
         services.start_postgres()
         services.start_mosquitto()

@@ -12,28 +12,17 @@ import pytest
 
 from hub import BUILD, SENSORHUB, environment, run, wait_until
 from samples import PROBE_TYPE, WATCHER, app_zip, deployment, probe, write
-from services import MissingPostgres, ServiceHub, Services
+from services import ServiceHub, Services
 
+# The broker has no other listener.
+OVER_SOCKET = True
 # The algorithm in Swift: it prints how late each reading of its first position is.
 SWIFT = f"#!/bin/sh\nexec '{BUILD}/platform-latency' loop\n"
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    services = Services(over_socket=True)
-    try:
-        services.start_postgres()
-        services.start_mosquitto()
-        services.start_hub()
-        yield services
-    except MissingPostgres as error:
-        pytest.skip(str(error))
-    finally:
-        services.destroy()
-
-
-@pytest.fixture(scope="module")
 def person(services: Services) -> Iterator[ServiceHub]:
+    services.start_hub()
     hub = services.person_at("workshop")
     yield hub
     hub.close()
