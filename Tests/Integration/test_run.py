@@ -142,6 +142,10 @@ def test_a_detached_one_goes_on(own_hub: Hub) -> None:
     assert reply["node"] == own_hub.node and reply["id"].startswith("true-")
 
 
+def events_of(hub: Hub, id: str) -> list[dict[str, Any]]:
+    return [event for event in hub.json("events", "--kind", "command", "--last", 5)["events"] if event["subject"] == id]
+
+
 def test_the_hub_sees_it_all(own_hub: Hub) -> None:
     run = Foreground(own_hub, "--name", "seen", "--", "sh", "-c", TICKER)
     assert run.line() == "up"
@@ -151,8 +155,9 @@ def test_the_hub_sees_it_all(own_hub: Hub) -> None:
     code, out, err = run.end()
     assert (code, out) == (5, "farewell\n") and "asked to stop" in err
     assert "farewell" in own_hub.cli("logs", program["id"])
-    (event,) = own_hub.json("events", "--kind", "command", "--last", 1)["events"]
-    assert (event["kind"], event["subject"]) == ("command.started", program["id"])
+    wait_until(lambda: len(events_of(own_hub, program["id"])) == 2, what="both of its events")
+    started, ended = events_of(own_hub, program["id"])
+    assert (started["kind"], ended["kind"], ended["exit_code"]) == ("command.started", "command.ended", 5)
 
 
 def test_wrong_usage(own_hub: Hub) -> None:
