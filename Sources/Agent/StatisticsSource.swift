@@ -18,14 +18,15 @@ struct StatisticsSource: Sendable {
     /// - Returns: the sample, and what taking it has cost of one core.
     func sample() async -> (sample: StatisticsSample, cost: Duration) {
         // By what is on record now: the number may be somebody else's by now.
-        let running = journals.snapshot.filter { report in
-            report.state.isAlive && report.pid != nil && folders.watch(of: report.program).liveProcess == report.pid
+        let running = journals.snapshot.filter { $0.state.isAlive && $0.pid != nil }
+        var records: [String: ProcessRecord] = [:]
+        for report in running {
+            guard let record = folders.watch(of: report.program).liveRecord, record.pid == report.pid else { continue }
+            records["\(report.program)"] = record
         }
-        let leaders = Dictionary(
-            running.map { ("\($0.program)", $0.pid!) }, uniquingKeysWith: { first, _ in first })
         let time = microsecondsNow()
-        return await onThread { [sampler, folder] in
-            let measured = sampler.sample(leaders: leaders)
+        return await onThread { [sampler, folder, records] in
+            let measured = sampler.sample(records)
             let programs = running.compactMap { report in
                 measured.programs["\(report.program)"].map {
                     ProgramStatistics(program: report.program, run: report.run, $0)

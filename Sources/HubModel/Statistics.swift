@@ -69,6 +69,8 @@ public struct ProgramUsage: Sendable, Hashable {
 
 /// What the kernel says of a process besides what it takes.
 public struct ProcessDescription: Sendable, Hashable {
+    /// Its number. A program that is isolated has another than the process that was started for it.
+    public let pid: Int64
     /// The words that it was started with, with spaces between; of a long one the beginning.
     public let commandLine: String
     /// Microseconds since 1970.
@@ -87,9 +89,10 @@ public struct ProcessDescription: Sendable, Hashable {
     public static let maximumBytes = 256
 
     public init(
-        commandLine: String, startTime: Int64, userID: Int64, user: String, niceness: Int64, parent: Int64,
+        pid: Int64, commandLine: String, startTime: Int64, userID: Int64, user: String, niceness: Int64, parent: Int64,
         status: String
     ) {
+        self.pid = pid
         self.commandLine = commandLine
         self.startTime = startTime
         self.userID = userID
@@ -101,7 +104,8 @@ public struct ProcessDescription: Sendable, Hashable {
 
     var members: JSONObject {
         [
-            "line": .string(commandLine), "started": .int(startTime), "uid": .int(userID), "user": .string(user),
+            "main": .int(pid), "line": .string(commandLine), "started": .int(startTime), "uid": .int(userID),
+            "user": .string(user),
             "nice": .int(niceness), "parent": .int(parent), "status": .string(status),
         ]
     }
@@ -116,7 +120,8 @@ public struct ProcessDescription: Sendable, Hashable {
             return String(decoding: text.replacing("\0", with: "").utf8.prefix(Self.maximumBytes), as: UTF8.self)
         }
         self.init(
-            commandLine: try text("line"), startTime: try reader.required("started").int(0...4_102_444_800_000_000),
+            pid: try reader.required("main").int(1...Int64(Int32.max)), commandLine: try text("line"),
+            startTime: try reader.required("started").int(0...4_102_444_800_000_000),
             userID: try reader.required("uid").int(0...Int64(UInt32.max)), user: try text("user"),
             niceness: try reader.required("nice").int(-20...19),
             parent: try reader.required("parent").int(0...Int64(Int32.max)), status: try text("status"))

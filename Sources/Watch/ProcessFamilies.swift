@@ -41,6 +41,23 @@ struct ProcessFamilies {
         return members
     }
 
+    /// The program's own process.
+    ///
+    /// - Parameters:
+    ///   - leader: the first of `family`.
+    ///   - wrappers: how many processes there are above it, see `ProgramSpecification`.
+    /// - Returns: the last of the wrappers that has a child, while it is being made.
+    static func wrapped(in leader: ProcessStat, wrappers: Int, of family: [ProcessStat]) -> ProcessStat {
+        var process = leader
+        for _ in 0..<wrappers {
+            // The eldest: a wrapper inherits what is orphaned in it, later.
+            let children = family.filter { $0.parent == process.pid }
+            guard let child = children.min(by: { ($0.startTime, $0.pid) < ($1.startTime, $1.pid) }) else { break }
+            process = child
+        }
+        return process
+    }
+
     private func ownLeader(_ stat: ProcessStat) -> Int32? {
         [stat.pid, stat.session, stat.group].first(where: leaders.contains)
     }

@@ -11,18 +11,21 @@ package struct ProcessRecord: Equatable {
     package let startTime: Int64
     /// The machine's start.
     package let boot: String
+    /// Of the specification that it was made by.
+    let wrappers: Int
 
-    package init(name: String, pid: Int32, startTime: Int64, boot: String) {
+    package init(name: String, pid: Int32, startTime: Int64, boot: String, wrappers: Int = 0) {
         self.name = name
         self.pid = pid
         self.startTime = startTime
         self.boot = boot
+        self.wrappers = wrappers
     }
 
     /// Nil when there is no such process.
-    package init?(name: String, pid: Int32) {
+    package init?(name: String, pid: Int32, wrappers: Int = 0) {
         guard let process = ProcessStat(pid: pid) else { return nil }
-        self.init(name: name, pid: pid, startTime: process.startTime, boot: Self.boot)
+        self.init(name: name, pid: pid, startTime: process.startTime, boot: Self.boot, wrappers: wrappers)
     }
 
     /// True while the process that the record was made of lives.
@@ -47,6 +50,7 @@ package struct ProcessRecord: Equatable {
     package func write(to path: String) throws(FileError) {
         let json: JSON = [
             "name": .string(name), "pid": .int(Int64(pid)), "start_time": .int(startTime), "boot": .string(boot),
+            "wrappers": .int(Int64(wrappers)),
         ]
         var bytes = json.bytes()
         bytes += repeatElement(UInt8(ascii: " "), count: max(0, Self.fileSize - bytes.count))
@@ -71,6 +75,7 @@ package struct ProcessRecord: Equatable {
             pid = Int32(try reader.required("pid").int(2...Int64(Int32.max)))
             startTime = try reader.required("start_time").int()
             boot = try reader.required("boot").string()
+            wrappers = Int(try reader.optional("wrappers")?.int(0...16) ?? 0)
         } catch {
             return nil
         }

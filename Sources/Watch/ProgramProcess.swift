@@ -27,7 +27,7 @@ package struct ProgramProcess {
         pid = try Self.make(specification, streams: streams) { pid throws(LaunchError) in
             do throws(FileError) {
                 // A child of ours that has ended is still there to be read of.
-                try ProcessRecord(name: "\(run)", pid: pid)?.write(to: record)
+                try ProcessRecord(name: "\(run)", pid: pid, wrappers: specification.wrappers)?.write(to: record)
             } catch {
                 throw LaunchError(reason: "the record of its process cannot be written: \(error)")
             }

@@ -16,7 +16,7 @@ extension ProgramSpecification {
         if let userID { object["user"] = .int(Int64(userID)) }
         if let groupID { object["group"] = .int(Int64(groupID)) }
         if let cgroup { object["cgroup"] = .string(cgroup) }
-        if tellsSignalByExitCode { object["signal_by_exit_code"] = true }
+        if wrappers > 0 { object["wrappers"] = .int(Int64(wrappers)) }
         if !resourceLimits.isEmpty {
             object["limits"] = .array(
                 resourceLimits.map { ["kind": .string($0.kind.rawValue), "value": .int(Int64(clamping: $0.value))] })
@@ -46,7 +46,7 @@ extension ProgramSpecification {
             stopWait: try Duration(try reader.required("stop_wait")))
         self.input = input
         cgroup = try reader.optional("cgroup")?.string()
-        tellsSignalByExitCode = try reader.optional("signal_by_exit_code")?.bool() ?? false
+        wrappers = Int(try reader.optional("wrappers")?.int(0...16) ?? 0)
         for item in try reader.optional("limits")?.items() ?? [] {
             let word = try item.required("kind")
             guard let kind = ResourceLimit.Kind(rawValue: try word.string()) else { throw word.error("is no limit") }

@@ -51,9 +51,9 @@ public struct ProgramSpecification: Sendable, Hashable {
     public var resourceLimits: [ResourceLimit] = []
     /// The folder of a control group (version 2) that the process joins before it is executed; nil for none.
     public var cgroup: String?
-    /// True for a program in a wrapping that cannot end by the signal that its program ended by, and ends with 128 and
-    /// the signal's number instead.
-    public var tellsSignalByExitCode = false
+    /// How many processes of a wrapping there are, each the parent of the next, and the last of the program's own. A
+    /// wrapping cannot end by the signal that its program ended by: it ends with 128 and the signal's number.
+    public var wrappers = 0
     public var input: ProgramInput
     public var restart: RestartPolicy
     /// What asks the program's process group to end.

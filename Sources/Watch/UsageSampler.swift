@@ -34,21 +34,22 @@ public final class UsageSampler: Sendable {
 
     public init() {}
 
-    /// - Parameter leaders: the programs' first processes, each the leader of its session, by name.
-    public func sample(leaders: [String: Int32]) -> Sample {
+    /// - Parameter records: of the programs' first processes, each the leader of its session, by name.
+    package func sample(_ records: [String: ProcessRecord]) -> Sample {
         state.withLock { state in
             let began = Self.threadTime()
             let now = Self.uptime()
             let stats = Self.processNumbers().compactMap { ProcessStat(pid: $0) }
-            let families = ProcessFamilies(stats, leaders: Set(leaders.values))
+            let families = ProcessFamilies(stats, leaders: Set(records.values.map(\.pid)))
             let members = families.members()
             let memories = state.memories
             state.memories = [:]
             var detailed = 0
             var usages: [String: ProgramUsage] = [:]
-            for (name, pid) in leaders {
-                guard let leader = families.stat(of: pid), leader.session == pid else { continue }
-                let processes = (members[pid] ?? []).map { stat in
+            for (name, record) in records {
+                guard let leader = families.stat(of: record.pid), leader.session == record.pid else { continue }
+                let family = members[record.pid] ?? []
+                let processes = family.map { stat in
                     var sample = ProcessSample(stat: stat)
                     guard !stat.isZombie, detailed < Self.maximumDetailed else { return sample }
                     detailed += 1
@@ -67,7 +68,8 @@ public final class UsageSampler: Sendable {
                 var usage = state.programs[name, default: ProgramMeter()].measure(
                     leader: leader, processes, at: now, since: state.before, ticksPerSecond: ticksPerSecond,
                     pageSize: pageSize)
-                usage.process = describe(leader, since: usage.uptimeSeconds, &state.names)
+                let main = ProcessFamilies.wrapped(in: leader, wrappers: record.wrappers, of: family)
+                usage.process = describe(main, at: now, &state.names)
                 usages[name] = usage
             }
             state.programs = state.programs.filter { usages[$0.key] != nil }
@@ -79,7 +81,7 @@ public final class UsageSampler: Sendable {
 
     /// Nil for a process that has just gone.
     private func describe(
-        _ process: ProcessStat, since seconds: Double, _ names: inout [UInt32: String]
+        _ process: ProcessStat, at now: Double, _ names: inout [UInt32: String]
     ) -> ProcessDescription? {
         var folder = stat()
         guard stat("/proc/\(process.pid)", &folder) == 0 else { return nil }
@@ -88,7 +90,9 @@ public final class UsageSampler: Sendable {
         var line = (try? File.beginning(of: file, limit: ProcessDescription.maximumBytes)) ?? []
         // There is one after each word.
         if line.last == 0 { line.removeLast() }
+        let seconds = max(0, now - Double(process.startTime) / ticksPerSecond)
         return ProcessDescription(
+            pid: Int64(process.pid),
             commandLine: String(decoding: line.map { $0 == 0 ? UInt8(ascii: " ") : $0 }, as: UTF8.self),
             startTime: microsecondsNow() - Int64(seconds * 1e6), userID: Int64(folder.st_uid),
             user: names[folder.st_uid]!, niceness: process.niceness, parent: Int64(process.parent),

@@ -177,7 +177,7 @@ package final class Watch {
 
     /// How the program ended, by how its process did.
     private func ending(_ ending: ProgramEnding) -> ProgramEnding {
-        let ending = order.specification.tellsSignalByExitCode ? ending.ofWrapped : ending
+        let ending = order.specification.wrappers > 0 ? ending.ofWrapped : ending
         guard case .signaled(SIGKILL) = ending, let kills = outOfMemoryKills, kills > folder.memoryKills else {
             return ending
         }

@@ -40,9 +40,12 @@ package struct WatchFolder: Sendable, Hashable {
     package var isWatched: Bool { FolderLock.isHeld(lock) }
 
     /// The process of the program, where there is one.
-    package var liveProcess: Int32? {
+    package var liveProcess: Int32? { liveRecord?.pid }
+
+    /// What is on record of that process.
+    package var liveRecord: ProcessRecord? {
         guard let record = ProcessRecord(readingFrom: process), record.isAlive else { return nil }
-        return record.pid
+        return record
     }
 
     /// What a watch is to run.

@@ -38,8 +38,8 @@ struct ProgramsCommand: AsyncParsableCommand {
         Column("processes", .number, isUsual: false), Column("read", .bytes, isUsual: false),
         Column("written", .bytes, isUsual: false), Column("uptime", .seconds, isUsual: false),
         Column("sampled", .time, isUsual: false),
-        Column("started", .time, isUsual: false), Column("user", isUsual: false),
-        Column("uid", .number, isUsual: false), Column("nice", .number, isUsual: false),
+        Column("main", .number, isUsual: false), Column("started", .time, isUsual: false),
+        Column("user", isUsual: false), Column("uid", .number, isUsual: false), Column("nice", .number, isUsual: false),
         Column("parent", .number, isUsual: false), Column("status", isUsual: false), Column("line", isUsual: false),
     ]
 

@@ -117,7 +117,7 @@ import Watch
         ] {
             #expect(line.indices.contains { line[$0...].starts(with: mount) })
         }
-        #expect(outcome.specification.tellsSignalByExitCode)
+        #expect(outcome.specification.wrappers == 2)
         #expect(outcome.specification.workingDirectory == "/apps/bus")
         #expect(outcome.unheld.isEmpty)
     }
@@ -131,7 +131,7 @@ import Watch
         #expect(confine(.none, without, .wanted(view)).unheld == ["isolation: no bubblewrap"])
         let quiet = confine(.none, without, .wherePossible(view))
         #expect(quiet == Confinement.Outcome(specification: specification))
-        #expect(!quiet.specification.tellsSignalByExitCode)
+        #expect(quiet.specification.wrappers == 0)
     }
 
     @Test func whatIsNotToBeIsolatedIsNot() {

@@ -288,6 +288,14 @@ def test_an_isolated_program_sees_little(
     assert set(seen["devices"]) <= {
         "console", "core", "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty",
         "urandom", "zero"}
+    # What is told of its process is not of bubblewrap's.
+    def described() -> dict[str, Any]:
+        program = own_hub.program(stranger)
+        return program if program["main"] not in (None, program["pid"]) and "python3" in program["line"] else {}
+
+    program = wait_until(described, 60, "a sample of it")
+    assert program["uid"] == seen["uid"]
+    assert Path(f"/proc/{program['main']}/cmdline").read_text().replace("\0", " ").strip() == program["line"]
     # What it has kept is there again, and it hears that it is to stop.
     own_hub.cli("restart", stranger)
     wait_until(lambda: "farewell" in programs.lines(stranger), 30, "its farewell")

@@ -74,6 +74,7 @@ def test_cpu_and_memory_are_those_of_the_program_and_its_children(own_hub: Hub, 
     assert program["processes"] == 3 and program["threads"] == 3 and program["files"] >= 6
     assert program["read"] >= 0 and program["written"] >= 0
     assert program["line"].endswith(burner) and program["status"] in "SRD" and program["nice"] == 0
+    assert program["main"] == program["pid"]
     # Root's agent runs it as somebody else.
     assert (program["uid"] == os.geteuid()) == (os.geteuid() != 0) and program["user"] != "root"
     assert abs(program["started"] / 1e6 + program["uptime"] - program["sampled"] / 1e6) < 2

@@ -137,3 +137,21 @@ extension ProgramMeter {
     #expect(families.stat(of: 13)?.parent == 11)
     #expect(families.stat(of: 99) == nil)
 }
+
+@Test func theProgramsOwnProcessIsBelowItsWrappers() {
+    let family = [
+        stat(10, parent: 5, start: 100), stat(12, parent: 10, start: 100), stat(13, parent: 12, start: 101),
+        // A number that was given again, and an orphan of the program.
+        stat(11, parent: 12, start: 300), stat(15, parent: 13, start: 102),
+    ]
+    func wrapped(_ wrappers: Int, _ count: Int = 5) -> Int32 {
+        ProcessFamilies.wrapped(in: family[0], wrappers: wrappers, of: Array(family.prefix(count))).pid
+    }
+    #expect(wrapped(0) == 10)
+    #expect(wrapped(1) == 12)
+    #expect(wrapped(2) == 13)
+    // While it is being made.
+    #expect(wrapped(2, 2) == 12)
+    #expect(wrapped(2, 1) == 10)
+    #expect(ProcessFamilies.wrapped(in: family[0], wrappers: 2, of: []).pid == 10)
+}

@@ -23,7 +23,7 @@ private func sample(
     var last: ProgramUsage?
     for _ in 0..<100 {
         try await Task.sleep(for: .milliseconds(200))
-        last = sampler.sample(leaders: ["p": pid]).programs["p"]
+        last = sampler.sample(["p": ProcessRecord(name: "1", pid: pid)!]).programs["p"]
         if let last, isWanted(last) { return last }
     }
     return try #require(last)
@@ -56,9 +56,12 @@ private func sample(
 
 @Test func aProgramThatIsGoneOrNotOursIsLeftOut() async throws {
     let sampler = UsageSampler()
-    #expect(sampler.sample(leaders: ["p": 0x7FFF_FFF0]).programs.isEmpty)
+    let gone = ProcessRecord(name: "1", pid: 0x7FFF_FFF0, startTime: 1, boot: ProcessRecord.boot)
+    #expect(sampler.sample(["p": gone]).programs.isEmpty)
     // Our parent is no child of ours.
-    let sample = sampler.sample(leaders: ["p": getppid(), "q": 1])
+    let sample = sampler.sample([
+        "p": ProcessRecord(name: "1", pid: getppid())!, "q": ProcessRecord(name: "1", pid: 1)!,
+    ])
     #expect(sample.programs.isEmpty)
     #expect(sample.machine.memoryTotal > 0 && sample.machine.uptimeSeconds > 0)
 }
@@ -66,8 +69,9 @@ private func sample(
 @Test func processesThatEndWhileTheyAreReadDoNoHarm() async throws {
     try await withProgram("while :; do sh -c 'sh -c : & :' & wait; done") { pid in
         let sampler = UsageSampler()
+        let record = ProcessRecord(name: "1", pid: pid)!
         var seen = 0
-        for _ in 0..<40 { seen += sampler.sample(leaders: ["p": pid]).programs.count }
+        for _ in 0..<40 { seen += sampler.sample(["p": record]).programs.count }
         #expect(seen == 40)
     }
 }

@@ -52,7 +52,7 @@ struct Confinement: Sendable {
             command = sandbox.commandLine(
                 command, view: view, workingDirectory: specification.workingDirectory ?? "/", account: account,
                 processes: wanted.countedInSandbox)
-            outcome.specification.tellsSignalByExitCode = true
+            outcome.specification.wrappers = Sandbox.ownProcesses
         } else if case .wanted = isolation {
             outcome.unheld.append("isolation: \(capabilities.sandboxReason)")
         }
@@ -107,7 +107,7 @@ struct Confinement: Sendable {
         }
         if let processes = limits.processes {
             if controllers.contains(.pids) {
-                let all = processes + (sandbox == nil ? 0 : Sandbox.ownProcesses)
+                let all = processes + (sandbox == nil ? 0 : Int64(Sandbox.ownProcesses))
                 settings.append(GroupSetting(file: "pids.max", value: String(all)))
                 wanted.properties.append("TasksMax=\(all)")
             } else if sandbox?.countsProcesses ?? false {

@@ -21,8 +21,8 @@ struct Sandbox: Sendable, Hashable {
 
     /// In bytes, of each of the folders in memory.
     static let scratchSize = 256 << 20
-    /// Of bubblewrap itself, beside the program: one outside, one inside.
-    static let ownProcesses: Int64 = 2
+    /// Of bubblewrap itself, above the program: one outside, and its child inside.
+    static let ownProcesses = 2
 
     private static let tools = "/usr/bin"
 

@@ -11,7 +11,7 @@ struct ProgramFigures {
 
     static let names = [
         "cpu", "memory", "proportional", "private", "threads", "files", "processes", "read", "written", "uptime",
-        "sampled", "line", "started", "uid", "user", "nice", "parent", "status",
+        "sampled", "main", "line", "started", "uid", "user", "nice", "parent", "status",
     ]
 }
 
