@@ -68,7 +68,7 @@ actor PythonEnvironments {
     /// Where Python itself is installed that an environment was made with: nothing for the system's, a folder for one
     /// below a home, say.
     static func base(ofInterpreter path: String) -> [String] {
-        guard let real = Command.realPath(path) else { return [] }
+        guard let real = Executables.realPath(path) else { return [] }
         let base = folder(ofInterpreter: real)
         return base == "/" || base == "/usr" || base.hasPrefix("/usr/") ? [] : [base]
     }

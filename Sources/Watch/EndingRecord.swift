@@ -9,25 +9,41 @@ struct EndingRecord: Equatable {
     let run: Int64
     /// As wait(2) tells it.
     let status: Int32
+    /// The path of its control group, which may be gone; nil where it is not known.
+    let group: String?
 
-    init(pid: Int32, run: Int64, status: Int32) {
+    init(pid: Int32, run: Int64, status: Int32, group: String?) {
         self.pid = pid
         self.run = run
         self.status = status
+        self.group = group
     }
 
     func write(to path: String) throws(FileError) {
-        let json: JSON = ["pid": .int(Int64(pid)), "run": .int(run), "status": .int(Int64(status))]
+        let json: JSON = [
+            "pid": .int(Int64(pid)), "run": .int(run), "status": .int(Int64(status)),
+            "group": group.map { .string($0) } ?? .null,
+        ]
         try File.replace(path, with: json.bytes())
     }
 
     /// Nil where there is none.
     init?(readingFrom path: String) {
-        guard let bytes = try? File.bytes(of: path, limit: 4_096), let json = try? JSON(parsing: bytes),
+        guard let bytes = try? File.bytes(of: path, limit: 16_384), let json = try? JSON(parsing: bytes),
             let pid = json["pid"]?.int, let run = json["run"]?.int, let status = json["status"]?.int
         else { return nil }
-        self.init(pid: Int32(clamping: pid), run: run, status: Int32(clamping: status))
+        self.init(
+            pid: Int32(clamping: pid), run: run, status: Int32(clamping: status), group: json["group"]?.string)
     }
+}
+
+/// What is known of the end of a process.
+struct ProcessEnding {
+    let ending: ProgramEnding
+    /// The path of its control group; nil where it is not known.
+    var group: String?
+
+    static func unknown(_ reason: String) -> ProcessEnding { ProcessEnding(ending: .unknown(reason)) }
 }
 
 extension ProgramEnding {

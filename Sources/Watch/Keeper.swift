@@ -231,14 +231,15 @@ package final class Keeper {
             let pid = info._sifields._sigchld.si_pid
             guard pid != 0 else { return }
             if orphans[pid] != nil { _ = kill(-pid, SIGKILL) }
+            let group = ControlGroup.path(of: pid)
             var status: Int32 = 0
             guard waitpid(pid, &status, 0) == pid else { continue }
             if let (folder, run) = orphans.removeValue(forKey: pid) {
-                try? EndingRecord(pid: pid, run: run, status: status).write(to: folder.ending)
+                try? EndingRecord(pid: pid, run: run, status: status, group: group).write(to: folder.ending)
             } else if let ward = wards.removeValue(forKey: pid) {
                 ended(ward, status)
             } else {
-                endedUnknown(pid, status)
+                endedUnknown(pid, status, group)
             }
         }
     }
@@ -261,12 +262,12 @@ package final class Keeper {
     }
 
     /// A program can end together with its watch, and be waited for first.
-    private func endedUnknown(_ pid: Int32, _ status: Int32) {
+    private func endedUnknown(_ pid: Int32, _ status: Int32, _ group: String?) {
         for folder in wards.values.map(\.folder) + waiting.map(\.ward.folder) {
             guard let record = ProcessRecord(readingFrom: folder.process), record.pid == pid,
                 let run = Int64(record.name)
             else { continue }
-            try? EndingRecord(pid: pid, run: run, status: status).write(to: folder.ending)
+            try? EndingRecord(pid: pid, run: run, status: status, group: group).write(to: folder.ending)
         }
     }
 }

@@ -58,29 +58,30 @@ package struct ProgramProcess {
     /// To be called when the process has ended: kills what is left of its group.
     ///
     /// - Parameter endingFile: where the keeper tells of a process that it has waited for.
-    func end(endingFile: String) -> ProgramEnding {
+    func end(endingFile: String) -> ProcessEnding {
         close(descriptor)
         guard isChild else { return Self.readEnding(of: pid, run: run, in: endingFile) }
         // Its number is its group's, and nobody else's as long as it has not been waited for.
         _ = kill(-pid, SIGKILL)
+        let group = ControlGroup.path(of: pid)
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0 {
             guard errno == EINTR else { return .unknown("somebody else has waited for it") }
         }
-        return ProgramEnding(waitStatus: status)
+        return ProcessEnding(ending: ProgramEnding(waitStatus: status), group: group)
     }
 
     /// How a process ended that another watch has started, and that was not found any more.
-    static func ending(of record: ProcessRecord, run: Int64, in file: String) -> ProgramEnding {
+    static func ending(of record: ProcessRecord, run: Int64, in file: String) -> ProcessEnding {
         guard record.boot == ProcessRecord.boot else { return .unknown("the machine was started anew") }
         return readEnding(of: record.pid, run: run, in: file)
     }
 
     /// The keeper may not have written it yet.
-    private static func readEnding(of pid: Int32, run: Int64, in file: String) -> ProgramEnding {
+    private static func readEnding(of pid: Int32, run: Int64, in file: String) -> ProcessEnding {
         for _ in 0..<300 {
             if let ending = EndingRecord(readingFrom: file), ending.pid == pid, ending.run == run {
-                return ProgramEnding(waitStatus: ending.status)
+                return ProcessEnding(ending: ProgramEnding(waitStatus: ending.status), group: ending.group)
             }
             usleep(10_000)
         }

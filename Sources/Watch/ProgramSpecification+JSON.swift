@@ -16,6 +16,7 @@ extension ProgramSpecification {
         if let userID { object["user"] = .int(Int64(userID)) }
         if let groupID { object["group"] = .int(Int64(groupID)) }
         if let cgroup { object["cgroup"] = .string(cgroup) }
+        if let systemctl { object["systemctl"] = .array(systemctl.map { .string($0) }) }
         if wrappers > 0 { object["wrappers"] = .int(Int64(wrappers)) }
         if !resourceLimits.isEmpty {
             object["limits"] = .array(
@@ -46,6 +47,8 @@ extension ProgramSpecification {
             stopWait: try Duration(try reader.required("stop_wait")))
         self.input = input
         cgroup = try reader.optional("cgroup")?.string()
+        systemctl = try reader.optional("systemctl")?.items().map { (item) throws(ValidationError) in try item.string()
+        }
         wrappers = Int(try reader.optional("wrappers")?.int(0...16) ?? 0)
         for item in try reader.optional("limits")?.items() ?? [] {
             let word = try item.required("kind")

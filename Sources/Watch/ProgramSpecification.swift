@@ -51,6 +51,9 @@ public struct ProgramSpecification: Sendable, Hashable {
     public var resourceLimits: [ResourceLimit] = []
     /// The folder of a control group (version 2) that the process joins before it is executed; nil for none.
     public var cgroup: String?
+    /// Where systemd makes a scope for the program: the command line that asks it, which goes on with a command of
+    /// systemctl(1). Nil for none.
+    public var systemctl: [String]?
     /// How many processes of a wrapping there are, each the parent of the next, and the last of the program's own. A
     /// wrapping cannot end by the signal that its program ended by: it ends with 128 and the signal's number.
     public var wrappers = 0

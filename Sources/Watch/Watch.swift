@@ -176,12 +176,18 @@ package final class Watch {
     }
 
     /// How the program ended, by how its process did.
-    private func ending(_ ending: ProgramEnding) -> ProgramEnding {
-        let ending = order.specification.wrappers > 0 ? ending.ofWrapped : ending
-        guard case .signaled(SIGKILL) = ending, let kills = outOfMemoryKills, kills > folder.memoryKills else {
-            return ending
+    private func ending(_ end: ProcessEnding) -> ProgramEnding {
+        let ending = order.specification.wrappers > 0 ? end.ending.ofWrapped : end.ending
+        return isOutOfMemory(ending, in: end.group) ? .outOfMemory : ending
+    }
+
+    private func isOutOfMemory(_ ending: ProgramEnding, in group: String?) -> Bool {
+        // systemd kills what the kernel has left, in its own way.
+        if let scope = group.flatMap(SystemdScope.init), let systemctl = order.specification.systemctl {
+            return ending.signal != nil && scope.wasOutOfMemory(systemctl)
         }
-        return .outOfMemory
+        guard case .signaled(SIGKILL) = ending, let kills = outOfMemoryKills else { return false }
+        return kills > folder.memoryKills
     }
 
     /// How often the kernel has killed in the program's control group, so far.

@@ -141,7 +141,9 @@ import Watch
     // MARK: Scopes of systemd
 
     private func scopes(_ variables: [String: String]? = nil) -> Scopes {
-        Scopes(executable: "/usr/bin/systemd-run", controllers: [.cpu, .memory, .pids], userVariables: variables)
+        Scopes(
+            executable: "/usr/bin/systemd-run", control: "/usr/bin/systemctl", controllers: [.cpu, .memory, .pids],
+            userVariables: variables)
     }
 
     @Test func systemdHoldsAllInAScope() {
@@ -149,12 +151,13 @@ import Watch
         #expect(outcome.specification.executable == "/usr/bin/systemd-run")
         #expect(
             outcome.specification.arguments == [
-                "--scope", "--quiet", "--collect", "--description=sensorhub: algorithm-bus-1",
+                "--scope", "--quiet", "--description=sensorhub: algorithm-bus-1",
                 "--property=MemoryMax=67108864", "--property=MemorySwapMax=0", "--property=CPUQuota=50%",
                 "--property=TasksMax=20", "--", "/apps/bus/main.py", "bus-1",
             ])
         #expect(outcome.specification.cgroup == nil && outcome.groupSettings.isEmpty && outcome.unheld.isEmpty)
         #expect(outcome.specification.resourceLimits == [ResourceLimit(.openFiles, 256)])
+        #expect(outcome.specification.systemctl == ["/usr/bin/systemctl"])
     }
 
     @Test func withoutLimitsThereIsNoScope() {
@@ -166,6 +169,9 @@ import Watch
         let specification = confine(
             Limits(processes: 20), Capabilities(scopes: scopes(["XDG_RUNTIME_DIR": "/run/user/1000"]))
         ).specification
+        #expect(
+            specification.systemctl
+                == ["/usr/bin/env", "XDG_RUNTIME_DIR=/run/user/1000", "/usr/bin/systemctl", "--user"])
         let line = [specification.executable] + specification.arguments
         #expect(line.prefix(4) == ["/usr/bin/env", "XDG_RUNTIME_DIR=/run/user/1000", "/usr/bin/systemd-run", "--user"])
         #expect(

@@ -186,10 +186,9 @@ class Agent:
         hog = self.deploy("hog", MEMORY_HOG, limits={"memory": "64M"})
         # It was killed, and was started again.
         self.finding(hog, "again")
-        if "control group" in self.limits:
-            self.wait(
-                lambda: any("out of memory" in record.get("reason", "") for record in self.records(hog)),
-                "the reason of its end")
+        self.wait(
+            lambda: any("out of memory" in record.get("reason", "") for record in self.records(hog)),
+            "the reason of its end")
         assert 8 <= int(self.finding(hog, "has")) < 64 and not self.has_found(hog, "not-held")
 
         busy = self.deploy("busy", BUSY, limits={"cpu": 30})

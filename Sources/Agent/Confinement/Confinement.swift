@@ -60,6 +60,7 @@ struct Confinement: Sendable {
             // Nobody but ourselves may ask systemd for it.
             if sandbox == nil, let account { command = account.commandLine(command) }
             command = scopes.commandLine(command, of: program, properties: wanted.properties)
+            outcome.specification.systemctl = scopes.systemctl
         } else if sandbox == nil {
             outcome.specification.userID = account?.userID
             outcome.specification.groupID = account?.groupID

@@ -1,5 +1,6 @@
 import Files
 import Glibc
+import Watch
 
 extension Sandbox {
     /// Finds bubblewrap and tries whether it works here: often it does not inside of containers.
@@ -7,7 +8,7 @@ extension Sandbox {
     /// - Parameter account: whom algorithms run as, where we are root.
     /// - Returns: nil where there is none, with the reason.
     static func find(account: Account?) -> (sandbox: Sandbox?, reason: String) {
-        guard let executable = Command.find("bwrap") else {
+        guard let executable = Executables.find("bwrap") else {
             return (nil, "bubblewrap is not installed: apt-get install bubblewrap")
         }
         var reason = ""
@@ -16,7 +17,7 @@ extension Sandbox {
             let trial = sandbox.commandLine(
                 ["/usr/bin/true"], view: View(readOnly: [], writable: []), workingDirectory: "/", account: account,
                 processes: 4)
-            let result = Command.run(trial)
+            let result = SystemCommand.run(trial)
             if result.isSuccess { return (sandbox, "") }
             reason = result.reason
         }
@@ -43,7 +44,7 @@ extension Sandbox {
         arguments += ["--symlink", "../tmp", "/var/tmp"]
         arguments += ["--ro-bind-try", "/sys/devices/system/cpu", "/sys/devices/system/cpu"]
         // Mostly a link to what a service keeps under /run.
-        if let names = Command.realPath("/etc/resolv.conf"), !names.hasPrefix("/etc/"), !names.hasPrefix("/usr/") {
+        if let names = Executables.realPath("/etc/resolv.conf"), !names.hasPrefix("/etc/"), !names.hasPrefix("/usr/") {
             arguments += ["--ro-bind", names, names]
         }
         return arguments
