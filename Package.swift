@@ -61,11 +61,13 @@ let package = Package(
         .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
-        .target(name: "CShims", linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("crypto")]),
+        .target(name: "CShims", linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CCrypto", linkerSettings: [.linkedLibrary("crypto")]),
 
         .target(name: "Files"),
         .target(name: "SimdJSON", dependencies: ["CShims"]),
-        .target(name: "HubModel", dependencies: ["CShims", "SimdJSON"]),
+        .target(name: "HubModel", dependencies: ["SimdJSON"]),
+        .target(name: "Credentials", dependencies: ["CCrypto", "HubModel"]),
         .target(name: "Archive", dependencies: ["CArchive", "Files", "HubModel"]),
         .target(name: "MQTT", dependencies: ["CMosquitto", "HubModel"]),
         .target(name: "Postgres", dependencies: ["CPQ"]),
@@ -94,19 +96,19 @@ let package = Package(
         .target(
             name: "Hub",
             dependencies: [
-                "Archive", "CYAML", "Files", "HubModel", "MQTT", "Postgres",
+                "Archive", "CYAML", "Credentials", "Files", "HubModel", "MQTT", "Postgres",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
             name: "Agent",
             dependencies: [
-                "Archive", "CShims", "Files", "HubModel", "MQTT", "SimdJSON", "Watch", "WatchInProcess",
+                "Archive", "CShims", "Credentials", "Files", "HubModel", "MQTT", "SimdJSON", "Watch", "WatchInProcess",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
             name: "Embedded",
             dependencies: [
-                "Files", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON", "Watch", "WatchInProcess",
+                "Credentials", "Files", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON", "Watch", "WatchInProcess",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
@@ -114,7 +116,8 @@ let package = Package(
         .executableTarget(
             name: "sensorhub",
             dependencies: [
-                "Agent", "Archive", "CShims", "Embedded", "Files", "Hub", "HubModel", "MQTT", "Postgres", "SimdJSON",
+                "Agent", "Archive", "CShims", "Credentials", "Embedded", "Files", "Hub", "HubModel", "MQTT", "Postgres",
+                "SimdJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -125,18 +128,23 @@ let package = Package(
         .executableTarget(
             name: "platform-latency", dependencies: ["PlatformLib"], path: "Benchmarks/platform-latency"),
         .executableTarget(name: "sensor-driver", dependencies: ["DriverProgram", "Drivers"]),
-        .executableTarget(name: "sensorhub-watch", dependencies: ["CShims", "Watch"]),
+        // There is one for each program: without relocations nearly all of its pages are those of the file.
+        .executableTarget(
+            name: "sensorhub-watch", dependencies: ["CShims", "Watch"],
+            linkerSettings: [.unsafeFlags(["-Xlinker", "-no-pie"], .when(configuration: .release))]),
 
         .testTarget(
             name: "AgentTests",
             dependencies: [
-                "Agent", "Archive", "Files", "HubModel", "MQTT", "SimdJSON", "TestSupport", "Watch", "sensorhub-watch",
+                "Agent", "Archive", "Credentials", "Files", "HubModel", "MQTT", "SimdJSON", "TestSupport", "Watch",
+                "sensorhub-watch",
                 .product(name: "Logging", package: "swift-log"),
             ]),
+        .testTarget(name: "CredentialsTests", dependencies: ["Credentials"]),
         .testTarget(
             name: "EmbeddedTests",
             dependencies: [
-                "Embedded", "Files", "HubModel", "MQTT", "Postgres", "SimdJSON", "TestSupport", "Watch",
+                "Credentials", "Embedded", "Files", "HubModel", "MQTT", "Postgres", "SimdJSON", "TestSupport", "Watch",
                 "sensorhub",
             ]),
         .testTarget(name: "ArchiveTests", dependencies: ["Archive", "CArchive"]),

@@ -240,6 +240,7 @@ final class Bench {
 
     // MARK: Waiting
 
+    @discardableResult
     func wait<Result>(
         _ what: String, seconds: Int = 20, at location: SourceLocation = #_sourceLocation, _ look: (Bench) -> Result?
     ) async throws -> Result {

@@ -1,4 +1,4 @@
-/// C and C++ that Swift cannot say: simdjson's parser, libcrypto's digests, adjtimex, mallopt, madvise, getxattr.
+/// C and C++ that Swift cannot say: simdjson's parser, adjtimex, mallopt, madvise, getxattr.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -24,18 +24,6 @@ size_t sh_json_parser_capacity(const sh_json_parser *parser);
 /// 0, or a simdjson error code for `sh_json_error_message`. `bytes` needs no padding.
 int sh_json_parse(sh_json_parser *parser, const uint8_t *bytes, size_t count, sh_json_tape *out);
 const char *sh_json_error_message(int code);
-
-/// Fills `out` with random bytes from the system; 0 on success.
-int sh_random_bytes(uint8_t *out, size_t count);
-/// PBKDF2 with HMAC-SHA-512 (RFC 8018); 0 on success.
-int sh_pbkdf2_sha512(const uint8_t *password, size_t password_count, const uint8_t *salt, size_t salt_count,
-                     uint32_t iterations, uint8_t *out, size_t out_count);
-/// SHA-256 of `bytes` into 32 bytes at `out`; 0 on success.
-int sh_sha256(const uint8_t *bytes, size_t count, uint8_t *out);
-/// Base64 (RFC 4648) into `out`, which has room for 4 bytes for each 3 begun and a NUL; returns the length.
-size_t sh_base64_encode(const uint8_t *bytes, size_t count, uint8_t *out);
-/// The other way, padding decoded as zero bytes; `out` has room for 3 bytes for each 4. -1 where the text is no base64.
-ptrdiff_t sh_base64_decode(const uint8_t *text, size_t count, uint8_t *out);
 
 /// 1 where a file's extended attribute `name` is the text "1" (xattr(7)), as systemd marks what it has delegated.
 int sh_is_attribute_set(const char *path, const char *name);

@@ -1,3 +1,4 @@
+import Credentials
 public import Files
 import Glibc
 public import HubModel

@@ -1,4 +1,5 @@
 import Archive
+import Credentials
 import HubModel
 import Postgres
 import SimdJSON

@@ -1,4 +1,5 @@
-import CShims
+import CCrypto
+import HubModel
 
 /// Passwords of the broker's users, and the hashes that stand in its password file.
 public enum Credential {
@@ -43,51 +44,5 @@ public enum Credential {
         let code = sh_pbkdf2_sha512(password, password.count, salt, salt.count, iterations, &out, out.count)
         precondition(code == 0, "libcrypto has no SHA-512")
         return "$7$\(iterations)$\(Base64.encode(salt))$\(Base64.encode(out))"
-    }
-
-    static func randomBytes(_ count: Int) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        precondition(sh_random_bytes(&bytes, count) == 0, "the system has no random numbers")
-        return bytes
-    }
-}
-
-/// A name that nobody else makes: 128 random bits in hexadecimal.
-public func makeUniqueID() -> String {
-    Hexadecimal.encode(Credential.randomBytes(16))
-}
-
-/// SHA-256 in hexadecimal.
-public func sha256(_ bytes: [UInt8]) -> String {
-    var digest = [UInt8](repeating: 0, count: 32)
-    precondition(sh_sha256(bytes, bytes.count, &digest) == 0, "libcrypto has no SHA-256")
-    return Hexadecimal.encode(digest)
-}
-
-enum Hexadecimal {
-    static func encode(_ bytes: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
-}
-
-/// Base64 with padding (RFC 4648, section 4), through libcrypto.
-public enum Base64 {
-    public static func encode(_ bytes: [UInt8]) -> String {
-        var out = [UInt8](repeating: 0, count: (bytes.count + 2) / 3 * 4 + 1)
-        let count = sh_base64_encode(bytes, bytes.count, &out)
-        return String(decoding: out[..<count], as: UTF8.self)
-    }
-
-    /// Nil where `text` is no base64.
-    public static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
-        let text = Array(text)
-        guard text.count % 4 == 0 else { return nil }
-        guard !text.isEmpty else { return [] }
-        var out = [UInt8](repeating: 0, count: text.count / 4 * 3)
-        let count = sh_base64_decode(text, text.count, &out)
-        guard count >= 0 else { return nil }
-        let padding = text.suffix(2).count { $0 == UInt8(ascii: "=") }
-        return Array(out[..<(count - padding)])
     }
 }
