@@ -4,8 +4,9 @@ docs/performance.md.
     make supervision
     Benchmarks/supervision.py --programs 100 --kills 100
 
-Both run the same script, which says in a file that it was started; neither isolates it. Ours is a whole agent with its hub and broker; what
-these take is not counted, as supervisor has nothing that corresponds to them. What is run comes from
+All run the same script, which says in a file that it was started; ours once more isolated, which supervisor does not have.
+Ours is a whole agent with its hub and broker; what these take is not counted, as supervisor has nothing that corresponds
+to them. Of an isolated program bubblewrap's two processes are among those that supervise. What is run comes from
 $SENSORHUB_TEST_BUILD.
 """
 
@@ -32,7 +33,7 @@ from samples import app_zip, deployment, write  # noqa: E402
 from services import Services  # noqa: E402
 
 SCRIPT = """#!/bin/sh
-echo $$ >> "${SENSORHUB_STATE:-$STATE}/starts"
+echo started >> "${SENSORHUB_STATE:-$STATE}/starts"
 exec sleep 100000
 """
 CONFIGURATION = """[supervisord]
@@ -55,11 +56,17 @@ class Programs:
     def __init__(self, folders: list[Path]) -> None:
         self.files = [folder / "starts" for folder in folders]
 
-    def starts(self, file: Path) -> list[int]:
-        try:
-            return [int(line) for line in file.read_text().split()]
-        except FileNotFoundError:
-            return []
+    def process(self, file: Path) -> int:
+        """The program itself, by its environment: its own number for itself may be another than the machine's."""
+        mark = f"STATE={file.parent}\0".encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (process / "environ").read_bytes() and (process / "comm").read_text() == "sleep\n":
+                    return int(process.name)
+            except OSError:
+                # It has ended.
+                pass
+        raise AssertionError(f"there is no program that writes {file}")
 
     def wait_for_all(self, before: dict[Path, int]) -> float:
         """Returns when each has been started once more; how long that was after the call, in seconds."""
@@ -74,7 +81,7 @@ class Programs:
 
     def kill(self, file: Path) -> float:
         """Kills a program; how long until the next one is there, in seconds."""
-        pid, before = self.starts(file)[-1], size(file)
+        pid, before = self.process(file), size(file)
         begin = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         while size(file) == before:
@@ -126,7 +133,7 @@ def measure(
     return Result(took, restarts, supervisors(), idle)
 
 
-def ours(count: int, kills: int, idle: float) -> Result:
+def ours(count: int, kills: int, idle: float, isolation: bool) -> Result:
     services = Services()
     try:
         services.start_postgres()
@@ -138,7 +145,7 @@ def ours(count: int, kills: int, idle: float) -> Result:
             hub.cli("apps", "install", "bench", app_zip(services.folder, "bench", "main.sh", SCRIPT))
             document: dict[str, Any] = {"noOfAlgo": count}
             for number in range(1, count + 1):
-                document[str(number)] = deployment("bench", isolation=False)["1"]
+                document[str(number)] = deployment("bench", isolation=isolation)["1"]
             entries = hub.json("deploy", write(services.folder / "deploy.json", document))["entries"]
             hub.wait_until_running(*[entry["instance_id"] for entry in entries], timeout=120)
             folders = [data / "programs" / f"algorithm-{entry['instance_id']}" for entry in entries]
@@ -149,7 +156,9 @@ def ours(count: int, kills: int, idle: float) -> Result:
                 pids = [
                     pid for pid, command in processes_of(data).items() if command.startswith(f"{BUILD}/sensorhub")]
                 assert len(pids) == count + 2, f"an agent, a keeper and {count} watches are not {len(pids)} processes"
-                return pids
+                wrappers = bubblewraps(set(pids)) if isolation else []
+                assert len(wrappers) == (2 * count if isolation else 0), f"{len(wrappers)} processes of bubblewrap"
+                return pids + wrappers
 
             programs = Programs([folder / "state" for folder in folders])
             return measure(programs, lambda: services.start_again("agent"), supervisors, kills, idle)
@@ -157,6 +166,17 @@ def ours(count: int, kills: int, idle: float) -> Result:
             hub.close()
     finally:
         services.destroy()
+
+
+def bubblewraps(watches: set[int]) -> list[int]:
+    """Those of programs of these watches: each is a watch's child, or such a one's."""
+    found: list[int] = []
+    parents = {int(line.split()[0]): int(line.split()[1]) for line in subprocess.check_output(
+        ["ps", "-C", "bwrap", "-o", "pid=,ppid="], text=True).splitlines()}
+    for pid, parent in parents.items():
+        if parent in watches or parents.get(parent) in watches:
+            found.append(pid)
+    return found
 
 
 def theirs(count: int, kills: int, idle: float) -> Result:
@@ -197,10 +217,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     print(machine() + "\n")
-    results: dict[str, list[Result]] = {"sensorhub": [], "supervisor": []}
+    results: dict[str, list[Result]] = {"sensorhub": [], "supervisor": [], "sensorhub, isolated": []}
     for _ in range(options.rounds):
         results["supervisor"].append(theirs(options.programs, options.kills, options.idle))
-        results["sensorhub"].append(ours(options.programs, options.kills, options.idle))
+        results["sensorhub"].append(ours(options.programs, options.kills, options.idle, isolation=False))
+        results["sensorhub, isolated"].append(ours(options.programs, options.kills, options.idle, isolation=True))
 
     def line(what: str, value: Callable[[list[Result]], float], form: str = "{:.1f}") -> None:
         print(row(what, *(form.format(value(found)) for found in results.values())))
