@@ -10,12 +10,12 @@ struct AppPreparation: Sendable {
     let conditions: RunConditions
     let site: ProgramSite
     /// Told what takes time.
-    let report: @Sendable (String) async -> Void
+    let report: @Sendable (ProgramState, String) async -> Void
 
     func specification(_ work: AppWork, password: String) async throws(PreparationError) -> ProgramSpecification {
         if let device = work.device { try DeviceAppSchedule(program: program, folders: site.folders).check(device) }
         let folder = try await site.apps.folder(of: work.app, sha256: work.sha256) {
-            await report("fetching app '\(work.app)'")
+            await report(.starting, "fetching app '\(work.app)'")
         }
         let path = "\(folder)/\(work.script)"
         var file = stat()
@@ -37,7 +37,7 @@ struct AppPreparation: Sendable {
         try needs.checkPrograms()
         if work.runtime.usesPython {
             values[.python] = try await site.environments.interpreter(
-                for: work.requirements, waiting: { await report("preparing Python environment") },
+                for: work.requirements, waiting: { await report(.starting, "preparing Python environment") },
                 progress: { [journals = site.journals, program] in journals.tell(program, $0) })
             let environment = PythonEnvironments.folder(ofInterpreter: values[.python]!)
             shared.append(environment)
@@ -47,7 +47,7 @@ struct AppPreparation: Sendable {
         try await needs.checkCommands(values)
         for step in work.runtime.prepare {
             if let file = step.file, !File.exists("\(folder)/\(file)") { continue }
-            await report("preparing: \(step.command.joined(separator: " "))")
+            await report(.starting, "preparing: \(step.command.joined(separator: " "))")
             _ = try await needs.run(Runtime.fill(step.command, values)) { [journals = site.journals, program] in
                 journals.tell(program, $0)
             }
@@ -105,7 +105,7 @@ struct AppPreparation: Sendable {
     private func wait(until time: Int64) async throws(PreparationError) {
         var isTold = false
         while case let left = time - microsecondsNow(), left > 0 {
-            if !isTold { await report("waits for its time, in \((left + 999_999) / 1_000_000) s") }
+            if !isTold { await report(.waiting, "waits for its time, in \((left + 999_999) / 1_000_000) s") }
             isTold = true
             do {
                 try await Task.sleep(for: .microseconds(min(left, 10_000_000)))

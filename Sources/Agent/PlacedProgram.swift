@@ -124,7 +124,7 @@ actor PlacedProgram {
         case .app(let work):
             return try await AppPreparation(
                 program: program, conditions: conditions, site: site,
-                report: { await self.preparing($0) }
+                report: { await self.preparing($0, $1) }
             ).specification(work, password: password)
         case .command(let command):
             return try CommandPreparation(program: program, site: site).specification(command)
@@ -132,8 +132,8 @@ actor PlacedProgram {
     }
 
     /// A step that takes time can outlast the program.
-    private func preparing(_ what: String) {
-        if !isEnding { report(.starting, what) }
+    private func preparing(_ state: ProgramState, _ what: String) {
+        if !isEnding { report(state, what) }
     }
 
     // MARK: Watching

@@ -7,11 +7,29 @@ public enum ProgramState: String, Sendable, Hashable, CaseIterable {
     case running = "RUNNING"
     case backoff = "BACKOFF"
     case stopping = "STOPPING"
+    /// It is to run, and waits for what is not there yet: its node, or its time. The one word that Supervisor has not.
+    case waiting = "WAITING"
     case exited = "EXITED"
     case fatal = "FATAL"
     case unknown = "UNKNOWN"
 
-    public var isAlive: Bool { self == .starting || self == .running || self == .stopping }
+    /// False where nothing more happens by itself.
+    public var isAlive: Bool { self == .starting || self == .running || self == .stopping || self == .waiting }
+
+    /// Supervisor's number for it (supervisor/states.py), and 50 for the one that it has not.
+    public var code: Int {
+        switch self {
+        case .stopped: 0
+        case .starting: 10
+        case .running: 20
+        case .backoff: 30
+        case .stopping: 40
+        case .waiting: 50
+        case .exited: 100
+        case .fatal: 200
+        case .unknown: 1_000
+        }
+    }
 }
 
 /// A program that the hub has started: a sensor's driver, an algorithm instance, or a command that somebody has a node

@@ -71,9 +71,7 @@ struct DeployCommand: AsyncParsableCommand {
                 guard waiting.contains(id), let state = ProgramState(rawValue: program.plain("state")) else { continue }
                 let isSettled =
                     switch state {
-                    case .running, .exited, .fatal: true
-                    // At its node, that is.
-                    case .stopped: program["since"]?.string != nil
+                    case .running, .exited, .fatal, .stopped: true
                     default: false
                     }
                 let reason = program.plain("reason")

@@ -23,7 +23,8 @@ struct ProgramsCommand: AsyncParsableCommand {
                 return program["driver"] ?? .string("\(program.plain("app"))/\(program.plain("algorithm"))")
             }),
         Column("app", isUsual: false), Column("algorithm", isUsual: false), Column("driver", isUsual: false),
-        Column("node"), Column("state", .words(ProgramState.allCases.map(\.rawValue))), Column("pid", .number),
+        Column("node"), Column("state", .words(ProgramState.allCases.map(\.rawValue))),
+        Column("code", .number, isUsual: false), Column("pid", .number),
         Column("since"), Column("runs", .number), Column("enabled", .words(["true", "false"]), isUsual: false),
         ProgramColumns.cpu, ProgramColumns.memory, Column("reason"),
         Column(

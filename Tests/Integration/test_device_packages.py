@@ -87,7 +87,7 @@ def test_an_app_is_started_at_its_time(hub: Hub, client: Client) -> None:
     start = time.time() + 4
     client.install("timed", {"app": SHELL_APP, "exec.conf": f"execution_timestamp: {start:.2f}\n"})
     client.ok("start_app", 202, app_id="timed")
-    wait_until(lambda: "waits for its time" in client.app("timed")["process"]["reason"], what="its waiting")
+    assert "waits for its time" in client.wait_for("timed", "WAITING")["reason"]
     client.wait_for("timed", "RUNNING")
     assert time.time() >= start
     client.ok("delete_app", app_id="timed")

@@ -211,6 +211,7 @@ def test_programs_are_selected_by_conditions(own_hub: Hub, running: str) -> None
     # By number, not by text.
     assert ids(own_hub, "--where", "runs>1000000") == [] and ids(own_hub, "--where", "pid<=9") == []
     assert ids(own_hub, "--where", "state=running", "--where", "enabled=true") == [running, *drivers]
+    assert ids(own_hub, "--where", "code=20") == [running, *drivers]
     assert own_hub.cli("ps", "--where", "state=FATAL") == "none is like that\n"
 
 

@@ -220,7 +220,11 @@ def test_a_driver_that_cannot_work_says_why_and_the_others_go_on(hub: Hub, senso
 
 def test_a_sensor_for_a_node_that_is_not_there_waits_for_it(hub: Hub) -> None:
     register(hub, probe("elsewhere-1") | {"node": "attic"})
-    assert "waiting for node 'attic'" in hub.program("elsewhere-1")["reason"]
+    program = hub.program("elsewhere-1")
+    assert (program["state"], program["code"], program["reason"]) == ("WAITING", 50, "waiting for node 'attic'")
+    hub.cli("disable", "elsewhere-1")
+    program = hub.program("elsewhere-1")
+    assert (program["state"], program["code"], program["reason"]) == ("STOPPED", 0, "it is disabled")
     hub.cli("sensors", "remove", "elsewhere-1")
 
 

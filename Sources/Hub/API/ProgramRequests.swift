@@ -21,15 +21,18 @@ extension HubCore {
             let row = states[program]
             let waiting = node == nil ? "waiting for a node" : "waiting for node '\(node!)'"
             object["node"] = .text(node)
-            object["state"] = .string(row?.text("state") ?? ProgramState.stopped.rawValue)
+            let isEnabled = wishes[program]?.isEnabled ?? true
+            let state =
+                row.map { ProgramState(rawValue: $0.text("state")) ?? .unknown } ?? (isEnabled ? .waiting : .stopped)
+            object["state"] = .string(state.rawValue)
+            object["code"] = .int(Int64(state.code))
             object["pid"] = row?.optional("pid").flatMap { Int64($0) }.map { .int($0) } ?? .null
             object["since"] = .text(row?.text("since"))
             object["runs"] = .int(row?.int("run") ?? 0)
-            object["reason"] = .string(row?.text("reason") ?? waiting)
-            object["enabled"] = .bool(wishes[program]?.isEnabled ?? true)
+            object["reason"] = .string(row?.text("reason") ?? (isEnabled ? waiting : "it is disabled"))
+            object["enabled"] = .bool(isEnabled)
             for name in ProgramFigures.names { object[name] = .null }
-            if let row, let node, ProgramState(rawValue: row.text("state"))?.isAlive == true,
-                row.optional("pid") != nil,
+            if let row, let node, state.isAlive, row.optional("pid") != nil,
                 let found = figures[program], found.node == node, found.run == row.int("run")
             {
                 for member in found.members { object[member.key] = member.value }

@@ -12,7 +12,7 @@ extension HubCore {
         let row = try database.query(
             "SELECT state, reason FROM hub.program WHERE kind = 'algorithm' AND id = $1", .text(instance.id.text)
         ).first
-        let state = row.flatMap { ProgramState(rawValue: $0.text("state")) } ?? .stopped
+        let state = row.flatMap { ProgramState(rawValue: $0.text("state")) } ?? .waiting
         tellOutputStatus(of: instance, state, row?.text("reason") ?? "it has not been started yet")
     }
 

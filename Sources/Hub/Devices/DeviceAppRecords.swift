@@ -28,17 +28,17 @@ extension HubCore {
             switch state {
             case .running, .stopping, .backoff: true
             // One that was just installed is getting ready.
-            case nil, .unknown, .starting: app.isWanted
+            case nil, .unknown, .starting, .waiting: app.isWanted
             case .stopped, .exited, .fatal: false
             }
-        let word = state?.rawValue ?? ProgramState.stopped.rawValue
+        let word = (state ?? (app.isWanted ? .waiting : .stopped)).rawValue
         let isAtRest =
             switch state {
             case .fatal: true
             // It may be waiting for its next start.
             case .exited: !(app.isWanted && app.package.rules.retry)
             case nil, .stopped, .unknown: !app.isWanted
-            case .starting, .running, .stopping, .backoff: false
+            case .starting, .running, .stopping, .waiting, .backoff: false
             }
         let reason = row?.text("reason") ?? "nothing was heard of it yet"
         return DeviceAppState(

@@ -43,7 +43,7 @@ struct CrashLoops {
             return ended(report)
         case .exited where report.signal != nil || report.exitCode ?? 0 != 0:
             return ended(report)
-        case .starting, .stopping, .exited, .unknown:
+        case .starting, .stopping, .waiting, .exited, .unknown:
             histories[program]?.runningSince = nil
         }
         return nil
