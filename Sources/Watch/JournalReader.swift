@@ -43,10 +43,11 @@ package struct JournalReader: ~Copyable {
             if lines.isEmpty {
                 // A segment that has a successor is finished.
                 guard let next = JournalSegment.firsts(in: folder).first(where: { $0 > first }) else { break }
-                // But its last entries may have come since we looked; or it has the states of others by now.
+                // But its last entries may have come since we looked.
                 if JournalSegment.lines(of: descriptor, from: offset, limit: JournalSegment.chunk).lines.isEmpty {
                     let known = last
-                    guard open(first: isReplaced ? first : next) else { break }
+                    // Where lines were given up, what came next may be with the states of others by now.
+                    guard isIntact ? open(first: next) : open(containing: known + 1) else { break }
                     last = max(last, known)
                 }
                 continue
@@ -85,11 +86,11 @@ package struct JournalReader: ~Copyable {
         return nil
     }
 
-    /// True where the segment that is open is another file now.
-    private var isReplaced: Bool {
+    /// False where the segment that is open is gone, or is another file now.
+    private var isIntact: Bool {
         var ours = stat(), there = stat()
         return fstat(descriptor, &ours) == 0 && stat("\(folder)/\(JournalSegment.name(first: first))", &there) == 0
-            && ours.st_ino != there.st_ino
+            && ours.st_ino == there.st_ino
     }
 
     private mutating func open(containing number: Int64) -> Bool {

@@ -142,6 +142,49 @@ private let state = ProgramStateMachine.Memory(
     #expect(all < 700 << 10)
 }
 
+/// Wherever a reader has stopped, and though all of that and what came next is gone: the states come.
+@Test func aReaderThatStoppedAnywhereHasAllStates() throws {
+    final class Reader {
+        private var reader: JournalReader
+        private(set) var entries: [JournalEntry] = []
+
+        init(_ folder: String) { reader = JournalReader(folder) }
+
+        func read(_ limit: Int) throws -> Bool {
+            let more = try reader.read(after: entries.last?.number ?? 0, limit: limit).entries
+            entries += more
+            return !more.isEmpty
+        }
+    }
+    let folder = TemporaryFolder()
+    var writer = try JournalWriter(folder.path, bytes: 64 << 10, origin: 77)
+    var states: [Int64] = []
+    func write(segments: Int) throws {
+        let before = try Folder.names(in: folder.path).max() ?? ""
+        var names = Set([before])
+        while names.count <= segments {
+            states.append(try writer.append([.state(state)]))
+            try writer.append(lines(1...100))
+            names.insert(try Folder.names(in: folder.path).max() ?? "")
+        }
+    }
+    try write(segments: 5)
+    let stops = stride(from: 1, through: Int(writer.last), by: 23)
+    let readers = stops.map { _ in Reader(folder.path) }
+    for (reader, stop) in zip(readers, stops) {
+        while reader.entries.count < stop { #expect(try reader.read(stop - reader.entries.count)) }
+    }
+    for segments in [1, 4, 10] {
+        try write(segments: segments)
+        for (index, reader) in readers.enumerated() where index % 2 == 0 { _ = try reader.read(1 + index % 90) }
+    }
+    for reader in readers {
+        while try reader.read(500) {}
+        #expect(reader.entries.last?.number == writer.last)
+        #expect(reader.entries.filter { if case .state = $0.content { true } else { false } }.map(\.number) == states)
+    }
+}
+
 extension JournalReader {
     fileprivate mutating func read(after number: Int64, limit: Int) throws -> Batch {
         let batch = entries(after: number, limit: limit)
