@@ -187,6 +187,25 @@ def test_each_bad_end_counts_once_for_a_crash_loop(own_hub: Hub, journal: Journa
     assert own_hub.rpc("incidents", "show", id=incident["id"])["incident"]["log"] == ["so it ends"]
 
 
+def test_a_hub_that_was_started_meanwhile_ends_a_crash_loop(own_hub: Hub, journal: Journal) -> None:
+    def incidents() -> list[dict[str, Any]]:
+        return [i for i in own_hub.rpc("incidents", "list")["incidents"] if journal.id in i["subject"]]
+
+    t = now()
+    journal.send(0, *[state(n, "BACKOFF", run=n, exit_code=1, t=t + n) for n in range(1, 4)])
+    wait_until(incidents, what="an incident")
+    journal.send(3, state(4, "RUNNING", run=4, pid=1))
+    pid = own_hub.part("hub")
+    os.kill(pid, signal.SIGKILL)
+    own_hub.close()
+    wait_until(lambda: own_hub.part("hub") != pid, what="another hub", retry_on=(AssertionError,))
+    wait_until(lambda: own_hub.request("hub", "status", timeout=2)["status"] == 200, 60, "the hub", (Exception,))
+    assert incidents(), "nothing is known of it yet"
+    journal.node.connect()
+    journal.node.snapshot(snapshot_entry(journal, 4, "RUNNING", run=4, pid=1, t=now() - 90_000_000))
+    wait_until(lambda: not incidents(), what="it is over")
+
+
 def test_a_node_has_nothing_to_say_of_other_nodes_programs(own_hub: Hub, other: OtherNode) -> None:
     register(own_hub, probe("near-1", node=own_hub.node))
     own_hub.wait_until_running("near-1")

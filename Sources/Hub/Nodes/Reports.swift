@@ -44,10 +44,11 @@ extension HubCore {
             }
             return try storeState(report, from: node)
         }
-        if report.position == nil {
-            if isPlaced(report.program, on: node) { watchForCrashLoop(report) }
-            try closeCommand(report, from: node)
+        // That a program is up ends its crash loop, and a hub that has just started hears of it nowhere else.
+        if isPlaced(report.program, on: node), report.position == nil || isPresent && report.state == .running {
+            watchForCrashLoop(report)
         }
+        if report.position == nil { try closeCommand(report, from: node) }
         if isPresent {
             tellOutputStatus(report, from: node)
             try removePassing(report, on: node)
