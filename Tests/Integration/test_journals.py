@@ -206,6 +206,23 @@ def test_a_hub_that_was_started_meanwhile_ends_a_crash_loop(own_hub: Hub, journa
     wait_until(lambda: not incidents(), what="it is over")
 
 
+def test_a_program_on_another_node_is_not_hidden_by_what_is_left_of_it_here(own_hub: Hub, journal: Journal) -> None:
+    """Such as a sensor that was moved while its node was away."""
+    journal.send(0, state(1, "RUNNING", pid=1))
+    journal.node.close()
+    own_hub.rpc("sensors", "remove", name=journal.id)
+    register(own_hub, probe(journal.id, node=own_hub.node))
+    own_hub.wait_until_running(journal.id)
+    before = own_hub.program(journal.id)
+    journal.node.connect()
+    journal.node.snapshot(snapshot_entry(journal, 1, "RUNNING", pid=1))
+    journal.send(1, state(2, "STOPPING", pid=1))
+    assert own_hub.program(journal.id)["node"] == own_hub.node
+    journal.send(2, state(3, "STOPPED"))
+    after = own_hub.program(journal.id)
+    assert [after[key] for key in ("state", "pid", "runs")] == ["RUNNING", before["pid"], 1]
+
+
 def test_a_node_has_nothing_to_say_of_other_nodes_programs(own_hub: Hub, other: OtherNode) -> None:
     register(own_hub, probe("near-1", node=own_hub.node))
     own_hub.wait_until_running("near-1")
