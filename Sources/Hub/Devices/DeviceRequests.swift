@@ -5,8 +5,6 @@ import SimdJSON
 extension HubCore {
     /// Answers a request that came on a device's own topic.
     func answer(_ message: Message, _ service: DeviceService, device: String, app: String?) {
-        // A retained one would be carried out again with each start of the hub.
-        guard !message.isRetained else { return }
         answer(message) { try Request(message, service: service, device: device, app: app) }
     }
 
