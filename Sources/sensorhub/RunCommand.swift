@@ -106,10 +106,14 @@ struct RunCommand: AsyncParsableCommand {
         let output = PassedOutput { Task { try await steering.send(Signal(number: SIGPIPE)!) } }
         // With a terminal, lines are what could not be shown there.
         var lines: [String] = []
-        var following = CommandFollowing(
-            program, client,
-            show: { stream, text in
-                if terminal == nil { output.write(text, to: stream) } else if lines.count < 10 { lines.append(text) }
+        var following = ProgramFollowing(
+            program, client, isToItsEnd: true,
+            show: { line in
+                if terminal == nil {
+                    output.write(line.text, to: line.stream)
+                } else if lines.count < 10 {
+                    lines.append(line.text)
+                }
             }, tell: { if terminal?.isInUse != true { note($0) } })
         let end = try await following.run()
         await terminal?.end()

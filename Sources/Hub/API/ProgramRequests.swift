@@ -98,12 +98,16 @@ extension HubCore {
         if rows.isEmpty {
             let known = try database.query(
                 """
-                SELECT id FROM hub.algorithm_instance UNION SELECT id FROM hub.command
-                UNION SELECT name FROM hub.sensor WHERE driver IS NOT NULL AND removed_at IS NULL
-                """
+                SELECT id FROM (
+                    SELECT 'algorithm' AS kind, id FROM hub.algorithm_instance
+                    UNION ALL SELECT 'command', id FROM hub.command
+                    UNION ALL SELECT 'driver', name FROM hub.sensor WHERE driver IS NOT NULL AND removed_at IS NULL
+                ) AS program WHERE $1::text IS NULL OR kind = $1
+                """, .text(wantedKind)
             ).map { $0.text("id") }
             guard known.contains(id) else {
-                throw Refusal(.notFound, "no program '\(id.prefix(80))'\(didYouMean(id, among: known))")
+                let what = wantedKind ?? "program"
+                throw Refusal(.notFound, "no \(what) '\(id.prefix(80))'\(didYouMean(id, among: known))")
             }
         }
         let kind =
