@@ -37,7 +37,9 @@ public struct EventSequence {
     /// - Returns: those of them that are new.
     public mutating func take(_ events: [JSON]) -> [JSON] {
         events.filter { event in
-            guard let time = event["t"]?.int, let kind = event["kind"]?.string, kinds.contains(kind) else { return false }
+            guard let time = event["t"]?.int, let kind = event["kind"]?.string, kinds.contains(kind) else {
+                return false
+            }
             let mark = Mark(time: time, kind: kind, subject: event["subject"]?.string ?? "")
             guard known.insert(mark).inserted else { return false }
             order.append(mark)

@@ -73,7 +73,7 @@ struct DeployCommand: AsyncParsableCommand {
                     switch state {
                     case .running, .exited, .fatal: true
                     // At its node, that is.
-                    case .stopped: program["since"]?.string != nil
+                    case .stopped: program["since"]?.int != nil
                     default: false
                     }
                 let reason = program.plain("reason")

@@ -24,7 +24,7 @@ struct ProgramsCommand: AsyncParsableCommand {
             }),
         Column("app", isUsual: false), Column("algorithm", isUsual: false), Column("driver", isUsual: false),
         Column("node"), Column("state", .words(ProgramState.allCases.map(\.rawValue))), Column("pid", .number),
-        Column("since"), Column("runs", .number), Column("enabled", .words(["true", "false"]), isUsual: false),
+        Column("since", .time), Column("runs", .number), Column("enabled", .words(["true", "false"]), isUsual: false),
         ProgramColumns.cpu, ProgramColumns.memory, Column("reason"),
         Column(
             "sensors",

@@ -321,6 +321,10 @@ def test_a_wrong_column_or_condition_is_told(arguments: list[str], hint: str) ->
 def test_times_are_compared_as_times(own_hub: Hub, running: str) -> None:
     assert len(own_hub.json("nodes", "--where", "since>1h")["nodes"]) == 1
     assert own_hub.json("nodes", "--where", "since<2020-01-01")["nodes"] == []
+    (program,) = own_hub.json("ps", "--where", f"id={running}", "--where", "since>1h")["programs"]
+    assert abs(program["since"] / 1e6 - time.time()) < 3_600
+    shown = own_hub.cli("ps", "--where", f"id={running}", "--columns", "since", "--no-header").strip()
+    assert shown.startswith(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(program["since"] // 1_000_000)))
 
 
 # Logs

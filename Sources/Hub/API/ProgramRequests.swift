@@ -7,7 +7,12 @@ extension HubCore {
     func listPrograms(_ parameters: DocumentReader) throws -> Reply {
         try parameters.allowOnly([])
         var states: [ProgramID: Rows.Row] = [:]
-        for row in try database.query("SELECT kind, id, state, pid, since, run, reason FROM hub.program") {
+        for row in try database.query(
+            """
+            SELECT kind, id, state, pid, (extract(epoch FROM since) * 1000000)::bigint AS since, run, reason
+            FROM hub.program
+            """)
+        {
             guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else {
                 continue
             }
@@ -23,7 +28,7 @@ extension HubCore {
             object["node"] = .text(node)
             object["state"] = .string(row?.text("state") ?? ProgramState.stopped.rawValue)
             object["pid"] = row?.optional("pid").flatMap { Int64($0) }.map { .int($0) } ?? .null
-            object["since"] = .text(row?.text("since"))
+            object["since"] = row.map { .int($0.int("since")) } ?? .null
             object["runs"] = .int(row?.int("run") ?? 0)
             object["reason"] = .string(row?.text("reason") ?? waiting)
             object["enabled"] = .bool(wishes[program]?.isEnabled ?? true)
