@@ -35,7 +35,8 @@ struct EnrollCommand: AsyncParsableCommand {
             try BrokerAccess.writeFiles(
                 files, hub: configuration.hub, devices: configuration.devices, from: database)
         }
-        let broker = "\(configuration.advertised.first ?? configuration.broker)"
+        let address = configuration.advertised.first { !$0.isOfOneMachine } ?? configuration.advertised.first
+        let broker = "\(address ?? configuration.broker)"
         let hub = JSON.string(configuration.hub.text)
         let document: JSON =
             switch kind {
@@ -54,6 +55,12 @@ struct EnrollCommand: AsyncParsableCommand {
         note(
             kind == .node
                 ? "as a file of that machine that only its owner can read, for: sensorhub agent --config FILE"
-                : "as connection.json in a folder that only its owner can read, for: sensorhub --data FOLDER …")
+                : "as connection.json in a folder that only its owner can read, for: sensorhub ps --data FOLDER")
+        if (address ?? configuration.broker).isOfOneMachine {
+            note(
+                "it can be used on this machine alone: \(broker) is the only address of the broker that the hub knows; "
+                    + "for other machines have the broker listen on the network (with sensorhub up by --listen, else "
+                    + "broker.advertised says where it does)")
+        }
     }
 }
