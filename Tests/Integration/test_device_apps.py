@@ -240,9 +240,22 @@ def test_an_app_that_waits_for_its_next_try_can_be_stopped(hub: Hub, client: Cli
     client.install("crashing", {"app": "#!/bin/sh\nsleep 1.5\nexit 3\n", "exec.conf": "retry: true\n"})
     client.ok("start_app", app_id="crashing")
     client.wait_for("crashing", "EXITED")
+    app = client.app("crashing")
+    assert app["process"]["state"] != "EXITED" or app["state"] == 1
+    client.refused("delete_app", 409, app_id="crashing", force_stop=False)
     client.ok("stop_app", app_id="crashing")
-    client.wait_for("crashing", "STOPPED")
+    assert client.app("crashing")["process"]["state"] == "STOPPED"
     client.ok("delete_app", app_id="crashing")
+
+
+def test_an_app_that_has_done_its_work_is_at_rest(hub: Hub, client: Client) -> None:
+    client.install("done", {"app": "#!/bin/sh\nsleep 1.5\n", "exec.conf": "retry: true\n"})
+    client.ok("start_app", app_id="done")
+    client.wait_for("done", "EXITED")
+    assert client.app("done")["state"] == 0
+    assert "not running" in client.refused("stop_app", 409, app_id="done")
+    client.ok("start_app", app_id="done")
+    client.ok("delete_app", app_id="done")
 
 
 @pytest.mark.parametrize("is_own_topic", [True, False], ids=["a device's topic", "a request to the hub"])

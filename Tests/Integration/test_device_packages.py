@@ -118,6 +118,13 @@ def test_retries(hub: Hub, client: Client) -> None:
         # It may be started again by hand.
         assert client.call("start_app", app_id=id)["status"] == 500
         client.wait_for(id, "FATAL")
+        instance = client.app(id)["process"]["instance"]
+        incidents = lambda: [i for i in hub.rpc("incidents", "list")["incidents"] if instance in i["subject"]]
+        wait_until(incidents, what="an incident")
+        # It need not be looked after any more.
+        assert client.ok("stop_app", app_id=id)["process"]["state"] == "STOPPED"
+        wait_until(lambda: not incidents(), what="the incident is over")
+        assert "not running" in client.refused("stop_app", 409, app_id=id)
         client.ok("delete_app", app_id=id)
 
 
