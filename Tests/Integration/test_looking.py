@@ -47,6 +47,8 @@ def test_a_node_is_told_with_what_is_placed_on_it(own_hub: Hub, running: str) ->
     assert (node["drivers"], node["algorithms"], node["states"]) == (2, 1, {"RUNNING": 3})
     assert f"{node['version']}\n" == run("--version").stdout
     assert abs(node["since"] / 1e6 - time.time()) < 3_600
+    taking = own_hub.cli("nodes", "--columns", "node,commands", "--where", "commands=true", "--no-header")
+    assert taking.split() == [own_hub.node, "true"]
     assert own_hub.json("nodes", "--where", "status=offline")["nodes"] == []
     assert "RUNNING=3" in own_hub.cli("nodes")
 

@@ -43,8 +43,9 @@ extension HubCore {
             if !stops, try state(of: app).isUp {
                 throw Refusal(.conflict, "app '\(app.id)' is running: stop it first, or leave force_stop out")
             }
+            let mayRunOn = try !onlineNodes.contains(node) && !state(of: app).isAtRest
             try delete(app, "delete_app was asked for")
-            return Reply(["app_id": .string(app.id.text), "error": ""])
+            return Reply(["status": mayRunOn ? 202 : 200, "app_id": .string(app.id.text), "error": ""])
         case .apps, .runningApps:
             try parameters.allowOnly(["node"])
             let apps = try DeviceApp.all(on: node, in: database)
