@@ -304,6 +304,31 @@ def test_lines_are_bounded(own_hub: Hub, journal: Journal) -> None:
     assert len(own_hub.rpc("logs", "get", id=journal.id, last=10_000)["lines"]) == 10_000
 
 
+def test_of_what_is_gone_the_last_ones_are_kept(own_hub: Hub, journal: Journal) -> None:
+    # Its last run goes on; of an older one its end was told.
+    journal.send(0, *[
+        record for run in range(1, 6)
+        for record in (state(2 * run - 1, "RUNNING", run=run, pid=1), state(2 * run, "EXITED", run=run, exit_code=0))])
+    journal.send(10, line(11, "it is there"), state(12, "RUNNING", run=6, pid=1))
+    gone = [Journal(journal.node, f"{journal.id}-{number}") for number in range(3)]
+    for other in gone:
+        register(own_hub, probe(other.id, node=other.node.id))
+        other.send(0, state(1, "RUNNING", pid=1), line(2, "it was there"))
+        own_hub.rpc("sensors", "remove", name=other.id)
+    # This name has a sensor again.
+    register(own_hub, probe(gone[0].id, node=journal.node.id))
+
+    def left(table: str) -> dict[str, int]:
+        rows = own_hub.sql(
+            f"SELECT id, count(*) FROM hub.{table} WHERE starts_with(id, %s) GROUP BY id", journal.id)
+        return {row["id"].removeprefix(journal.id): row["count"] for row in rows}
+
+    assert left("run") == {"": 6, "-0": 1, "-1": 1, "-2": 1}
+    own_hub.sql("SELECT hub.forget_programs(1, 2)")
+    assert left("run") == {"": 2, "-0": 1, "-2": 1}
+    assert left("log_line") == {"": 1, "-0": 1, "-2": 1}
+
+
 def test_a_database_from_before_is_carried_on(own_hub: Hub, journal: Journal) -> None:
     """The schema as it was when lines had no run: a start of the hub brings it up to date, and the lines stay."""
     with psycopg.connect(own_hub.connection["database"], autocommit=True) as database:

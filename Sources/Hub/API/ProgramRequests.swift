@@ -146,12 +146,17 @@ extension HubCore {
     ) throws -> (kind: String, node: String, number: Int64) {
         let number = try reader.int(1...Int64.max)
         let row = try database.query(
-            "SELECT kind, node FROM hub.run WHERE id = $1 AND run = $2 ORDER BY started_at DESC LIMIT 1", .text(id),
-            .int(number)
+            """
+            SELECT kind, node FROM hub.run WHERE kind IN ('driver', 'algorithm', 'command') AND id = $1 AND run = $2
+            ORDER BY started_at DESC LIMIT 1
+            """, .text(id), .int(number)
         ).first
         guard let row else {
             let newest = try database.query(
-                "SELECT run FROM hub.run WHERE id = $1 ORDER BY started_at DESC LIMIT 1", .text(id)
+                """
+                SELECT run FROM hub.run WHERE kind IN ('driver', 'algorithm', 'command') AND id = $1
+                ORDER BY started_at DESC LIMIT 1
+                """, .text(id)
             ).first
             throw Refusal(
                 .notFound,
