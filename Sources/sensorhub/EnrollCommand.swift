@@ -10,8 +10,8 @@ struct EnrollCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "enroll", abstract: "Give a machine or a person access to a hub that runs as a service.",
         discussion: """
-            Works on the hub's database, with the hub's own configuration. Prints what the new one needs: for a node the
-            configuration file of its agent, for a person the connection file of the command line. The password is shown
+            Works on the hub's database, with the hub's own configuration. Prints what the new one needs: for a node the \
+            configuration file of its agent, for a person the connection file of the command line. The password is shown \
             now and never again; enrolling again makes a new one.
             """)
 

@@ -6,8 +6,8 @@ struct ProgramsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ps", abstract: "List the drivers, algorithms and commands that run or are to run.",
         discussion: """
-            Columns: \(columns.map(\.name).joined(separator: ", ")). RUNS counts how often it was started. CPU is in percent
-            of one core, with that of children; it, memory, files and the like are of the latest sample, taken at SAMPLED.
+            Columns: \(columns.map(\.name).joined(separator: ", ")). RUNS counts how often it was started. CPU is in percent \
+            of one core, with that of children; it, memory, files and the like are of the latest sample, taken at SAMPLED. \
             USER, NICE, STATUS and LINE (the command line) are of the program's first process.
             Such as --columns id,cpu,memory --sort=-cpu --where 'cpu>50' --where 'memory>50M'
             """)

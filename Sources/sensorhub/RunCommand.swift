@@ -10,8 +10,8 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run", abstract: "Run a program on a node, under a watch of its own, in the foreground.",
         usage: "sensorhub run [--node <node>] [--name <name>] [--env <NAME=text>] … [--tty] [--detach] -- <command> …",
         discussion: """
-            Its output comes here, line by line; input and signals from here go to it. The exit code is the program's; 128
-            and the number of the signal that ended it; 127 where there is no such program, 126 where it cannot be
+            Its output comes here, line by line; input and signals from here go to it. The exit code is the program's; 128 \
+            and the number of the signal that ended it; 127 where there is no such program, 126 where it cannot be \
             started. It goes on where this command, the hub or the broker are gone.
 
             Such as sensorhub run --node pi-kitchen -- sh -c 'ls | wc -l'
