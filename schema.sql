@@ -421,6 +421,9 @@ CREATE TABLE IF NOT EXISTS hub.command (
     environment jsonb NOT NULL,
     CONSTRAINT command_pk PRIMARY KEY (id)
 );
+-- What its asker calls the request for it, which may come twice.
+ALTER TABLE hub.command ADD COLUMN IF NOT EXISTS request text;
+CREATE UNIQUE INDEX IF NOT EXISTS command_request_once ON hub.command (request, coalesce(instance, ''));
 CREATE SEQUENCE IF NOT EXISTS hub.command_number;
 
 -- The present state of every driver, algorithm and command, as its node reports it.

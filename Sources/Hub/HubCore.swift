@@ -45,6 +45,8 @@ final class HubCore {
     /// Whoever waits for an app of a device to start or stop.
     var awaited: [(start: AwaitedStart, request: Request)] = []
     private var plansChanged: Set<Identifier> = []
+    /// Input that was sent.
+    var answeredInput = AnsweredRequests()
 
     /// - Throws: `PostgresError` and what the database's contents make impossible.
     init(

@@ -61,7 +61,7 @@ struct RunCommand: AsyncParsableCommand {
         }
         var parameters: JSONObject = [
             "node": .string(node), "command": .array(words.map { .string($0) }), "environment": .object(variables),
-            "input": .bool(!detach && !tty),
+            "input": .bool(!detach && !tty), "request": .string(makeUniqueID()),
         ]
         if let name = name ?? (tty ? CommandSpecification.name(ofProgram: command[0]) : nil) {
             parameters["name"] = .string(name)

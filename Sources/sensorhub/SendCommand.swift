@@ -65,6 +65,7 @@ struct SendCommand: AsyncParsableCommand {
             var parameters = parameters
             parameters["data"] = .string(Base64.encode(bytes))
             parameters["eof"] = .bool(isLast)
+            parameters["request"] = .string(makeUniqueID())
             if let run = lastReply?["run"] { parameters["run"] = run }
             do {
                 lastReply = try await client.request("programs", "send", parameters)
