@@ -421,6 +421,9 @@ CREATE TABLE IF NOT EXISTS hub.command (
     environment jsonb NOT NULL,
     CONSTRAINT command_pk PRIMARY KEY (id)
 );
+-- What its asker calls the request for it, which may come twice.
+ALTER TABLE hub.command ADD COLUMN IF NOT EXISTS request text;
+CREATE UNIQUE INDEX IF NOT EXISTS command_request_once ON hub.command (request, coalesce(instance, ''));
 CREATE SEQUENCE IF NOT EXISTS hub.command_number;
 
 -- The present state of every driver, algorithm and command, as its node reports it.
@@ -505,6 +508,23 @@ CREATE OR REPLACE FUNCTION hub.forget_commands(kept integer) RETURNS void LANGUA
     runs AS (DELETE FROM hub.run WHERE kind = 'command' AND id IN (SELECT id FROM gone)),
     journals AS (DELETE FROM hub.journal WHERE kind = 'command' AND id IN (SELECT id FROM gone))
     DELETE FROM hub.log_line WHERE kind = 'command' AND id IN (SELECT id FROM gone)
+$$;
+
+-- Removes the lines and runs of algorithm instances and drivers that are gone for good, but for the last `kept` of each, and
+-- of every program the runs before its last `runs`.
+CREATE OR REPLACE FUNCTION hub.forget_programs(kept integer, runs bigint) RETURNS void LANGUAGE sql AS $$
+    WITH gone AS (
+        (SELECT 'algorithm' AS kind, id FROM hub.algorithm_instance
+         WHERE stopped_at IS NOT NULL ORDER BY stopped_at DESC OFFSET kept)
+        UNION ALL
+        (SELECT 'driver', name FROM hub.sensor GROUP BY name HAVING bool_and(removed_at IS NOT NULL)
+         ORDER BY max(removed_at) DESC OFFSET kept)),
+    lines AS (DELETE FROM hub.log_line l USING gone g WHERE l.kind = g.kind AND l.id = g.id)
+    DELETE FROM hub.run r USING gone g WHERE r.kind = g.kind AND r.id = g.id;
+
+    DELETE FROM hub.run r USING (
+        SELECT kind, id, node, max(run) - runs AS before FROM hub.run GROUP BY kind, id, node HAVING count(*) > runs) AS m
+    WHERE r.kind = m.kind AND r.id = m.id AND r.node = m.node AND r.run <= m.before;
 $$;
 
 -- What each program took, sample by sample; hub.keep_statistics removes what is old.

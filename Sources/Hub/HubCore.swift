@@ -45,6 +45,8 @@ final class HubCore {
     /// Whoever waits for an app of a device to start or stop.
     var awaited: [(start: AwaitedStart, request: Request)] = []
     private var plansChanged: Set<Identifier> = []
+    /// Input that was sent.
+    var answeredInput = AnsweredRequests()
 
     /// - Throws: `PostgresError` and what the database's contents make impossible.
     init(
@@ -156,20 +158,29 @@ final class HubCore {
     }
 
     func answer(_ message: Message, of instance: Identifier? = nil, _ read: () throws -> Request) {
+        // A retained one would be carried out again with each start of the hub.
+        guard !message.isRetained else { return }
         let outgoing: OutgoingMessage?
+        let reply: Reply
         do {
             let request = try read()
-            let reply = reply(to: request, of: instance)
+            reply = self.reply(to: request, of: instance)
             if let start = reply.awaited, awaited.count < Self.maximumAwaited {
                 awaited.append((start, request))
                 return
             }
             outgoing = request.message(with: reply, topics: topics)
         } catch {
+            reply = Reply(Refusal(error))
             outgoing = Request.reply(
-                Reply(Refusal(error)), to: message.responseTopic, correlation: message.correlation, topics: topics)
+                reply, to: message.responseTopic, correlation: message.correlation, topics: topics)
         }
-        guard let outgoing else { return }
+        guard let outgoing else {
+            if let reason = reply.body["error"]?.string, !reason.isEmpty {
+                logger.warning("\(message.topic): refused, and the request names no topic for the reply: \(reason)")
+            }
+            return
+        }
         // An algorithm is answered itself and nobody else.
         if let instance, !outgoing.topic.hasPrefix("\(topics.client(.algorithm(instance)))/") { return }
         publish(outgoing)

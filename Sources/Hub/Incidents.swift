@@ -11,7 +11,7 @@ extension HubCore {
         assert(Self.incidentKinds.contains(kind), "\(kind) is missing in incidentKinds")
         let time = microsecondsSince1970()
         guard incidents.open(key, reason: reason, at: time) else { return }
-        logger.warning("incident \(kind): \(reason)")
+        logger.warning("incident \(kind) of \(subject): \(reason)")
         tell("incident.opened", key, reason, at: time)
     }
 
@@ -20,7 +20,7 @@ extension HubCore {
         let key = IncidentBook.Key(kind: kind, subject: subject)
         let time = microsecondsSince1970()
         guard let reason = incidents.close(key, at: time) else { return }
-        logger.notice("incident \(kind) is over")
+        logger.notice("incident \(kind) of \(subject) is over")
         tell("incident.closed", key, reason, at: time)
     }
 

@@ -2,14 +2,17 @@
 /// may be lost on the way, and from the hub later, where all of them are. Each is given out once.
 public struct RecordSequence<Record> {
     /// Of the last record that was given out, or that the hub knew to be no line.
-    public private(set) var position = JournalPosition(origin: 0, number: 0)
+    public private(set) var position: JournalPosition
     /// What came before its turn.
     private var waiting: [JournalPosition: Record] = [:]
 
     /// What is more has to come from the hub.
     private static var maximumWaiting: Int { 10_000 }
 
-    public init() {}
+    /// - Parameter position: what there is up to here is known already; nil where nothing is.
+    public init(after position: JournalPosition? = nil) {
+        self.position = position ?? JournalPosition(origin: 0, number: 0)
+    }
 
     /// True where records are missing before one that is there: the hub is to be asked for those after `position`.
     public var isIncomplete: Bool { !waiting.isEmpty }

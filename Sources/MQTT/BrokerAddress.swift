@@ -23,6 +23,16 @@ public enum BrokerAddress: Sendable, Hashable, CustomStringConvertible {
         if case .unix(let socket) = self { socket } else { nil }
     }
 
+    /// True where only programs of the broker's own machine reach it.
+    public var isOfOneMachine: Bool {
+        switch self {
+        case .tcp(let address):
+            ["localhost", "::1"].contains(address.host.lowercased())
+                || address.host.hasPrefix("127.") && address.host.utf8.allSatisfy { (0x2E...0x39).contains($0) }
+        case .unix: true
+        }
+    }
+
     public var description: String {
         switch self {
         case .tcp(let address): address.description

@@ -10,7 +10,7 @@ struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent", abstract: "Run the agent: it runs drivers and algorithms on this machine for a hub.",
         discussion: """
-            Options, variables and file are as for 'sensorhub hub'. The password of the broker's user node.{id} comes by
+            Options, variables and file are as for 'sensorhub hub'. The password of the broker's user node.{id} comes by \
             SENSORHUB_BROKER_PASSWORD or the file; 'sensorhub enroll node ID' makes it.
             """)
 

@@ -103,7 +103,11 @@ struct AppsCommand: AsyncParsableCommand {
                 let reply = try await options.connect().reply(
                     to: "devices", DeviceService.deleteApp.rawValue,
                     ["node": .string(node), "app_id": .string(appID)])
-                return try options.show(reply) { _ in print("\(appID): deleted from \(node)") }
+                return try options.show(reply) { reply in
+                    print(
+                        "\(appID): deleted from \(node)"
+                            + (reply["status"]?.int == 202 ? "; it may run on there until that is online again" : ""))
+                }
             }
             let reply = try await options.connect().reply(to: "apps", "delete", ["app_id": .string(appID)])
             try options.show(reply) { _ in print("\(appID): deleted; what it did stays on record") }

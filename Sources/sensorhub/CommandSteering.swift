@@ -21,7 +21,11 @@ struct CommandSteering: Sendable {
     func sendInput() async throws {
         for await (bytes, taken) in try standardInput() {
             let isLast = bytes.isEmpty
-            let isTaken = try await ask("send", ["data": .string(Base64.encode(bytes)), "eof": .bool(isLast)])
+            let isTaken = try await ask(
+                "send",
+                [
+                    "data": .string(Base64.encode(bytes)), "eof": .bool(isLast), "request": .string(makeUniqueID()),
+                ])
             switch isTaken {
             case true?: break
             case false?: return

@@ -9,13 +9,19 @@ struct DeviceAppOptions: ParsableArguments {
     @OptionGroup var options: HubOptions
 
     /// Asks for a service, and prints `done` where it is done, `underway` where the device still works on it.
+    ///
+    /// - Parameter waiting: what is waited for, which may take 15 s.
     func request(
-        _ service: DeviceService, _ more: JSONObject = [:], done: String, underway: String
+        _ service: DeviceService, _ more: JSONObject = [:], waiting: String, done: String, underway: String
     ) async throws {
+        var progress = ProgressLine()
+        progress.show("\(appID): waiting for \(waiting) …")
+        defer { progress.clear() }
         var parameters: JSONObject = ["node": .string(node), "app_id": .string(appID)]
         for member in more { parameters[member.key] = member.value }
         let reply = try await options.connect().reply(
             to: "devices", service.rawValue, parameters, timeout: .seconds(120))
+        progress.clear()
         try options.show(reply) { reply in
             guard reply["status"]?.int == 202 else { return print("\(appID): \(done)") }
             let process = reply["process"] ?? [:]
@@ -62,7 +68,7 @@ extension AppsCommand {
 
         func run() async throws {
             try await app.request(
-                .startApp, ["app_args": try arguments.json], done: "runs on \(app.node)",
+                .startApp, ["app_args": try arguments.json], waiting: "its start", done: "runs on \(app.node)",
                 underway: "is to run on \(app.node)")
         }
     }
@@ -72,7 +78,8 @@ extension AppsCommand {
         @OptionGroup var app: DeviceAppOptions
 
         func run() async throws {
-            try await app.request(.stopApp, done: "stopped on \(app.node)", underway: "is to stop on \(app.node)")
+            try await app.request(
+                .stopApp, waiting: "its end", done: "stopped on \(app.node)", underway: "is to stop on \(app.node)")
         }
     }
 
@@ -91,7 +98,7 @@ extension AppsCommand {
             ]
             if let type { more["app_type"] = .string(type) }
             try await app.request(
-                .fastDeploy, more, done: "runs on \(app.node), once",
+                .fastDeploy, more, waiting: "its start", done: "runs on \(app.node), once",
                 underway: "is to run on \(app.node), once")
         }
     }

@@ -11,8 +11,8 @@ struct EnrollCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "enroll", abstract: "Give a machine or a person access to a hub that runs as a service.",
         discussion: """
-            Works on the hub's database, with the hub's own configuration. Prints what the new one needs: for a node the
-            configuration file of its agent, for a person the connection file of the command line. The password is shown
+            Works on the hub's database, with the hub's own configuration. Prints what the new one needs: for a node the \
+            configuration file of its agent, for a person the connection file of the command line. The password is shown \
             now and never again; enrolling again makes a new one.
             """)
 
@@ -36,7 +36,8 @@ struct EnrollCommand: AsyncParsableCommand {
             try BrokerAccess.writeFiles(
                 files, hub: configuration.hub, devices: configuration.devices, from: database)
         }
-        let broker = "\(configuration.advertised.first ?? configuration.broker)"
+        let address = configuration.advertised.first { !$0.isOfOneMachine } ?? configuration.advertised.first
+        let broker = "\(address ?? configuration.broker)"
         let hub = JSON.string(configuration.hub.text)
         let document: JSON =
             switch kind {
@@ -55,6 +56,12 @@ struct EnrollCommand: AsyncParsableCommand {
         note(
             kind == .node
                 ? "as a file of that machine that only its owner can read, for: sensorhub agent --config FILE"
-                : "as connection.json in a folder that only its owner can read, for: sensorhub --data FOLDER …")
+                : "as connection.json in a folder that only its owner can read, for: sensorhub ps --data FOLDER")
+        if (address ?? configuration.broker).isOfOneMachine {
+            note(
+                "it can be used on this machine alone: \(broker) is the only address of the broker that the hub knows; "
+                    + "for other machines have the broker listen on the network (with sensorhub up by --listen, else "
+                    + "broker.advertised says where it does)")
+        }
     }
 }

@@ -26,9 +26,10 @@ struct EventsCommand: AsyncParsableCommand {
     func run() async throws {
         let client = try await options.connect()
         // Followed first, so that no event is lost in between.
-        let messages = follow ? client.follow(client.topics.events) : nil
+        let news = follow ? news(client) : nil
         let count = last ?? (times.isGiven ? Self.most : follow ? 0 : 50)
-        var parameters: JSONObject = ["last": .int(Int64(count))]
+        // The newest one says from when on all others are to be told.
+        var parameters: JSONObject = ["last": .int(Int64(follow ? max(count, 1) : count))]
         if !kind.isEmpty { parameters["kinds"] = .array(kind.map { .string($0) }) }
         if let since = times.since { parameters["since"] = .int(since.microseconds) }
         if let until = times.until { parameters["until"] = .int(until.microseconds) }
@@ -36,37 +37,47 @@ struct EventsCommand: AsyncParsableCommand {
         if options.json, !follow { return try options.show(reply) { _ in } }
         if let error = reply["error"]?.string { throw CommandError(error) }
         let events = reply["events"]?.array ?? []
-        events.forEach(show)
+        events.suffix(count).forEach(show)
         if last == nil, events.count == Self.most {
             note("only the newest \(Self.most) are shown: say --last, or a shorter time")
         }
-        guard let messages else {
+        guard let news else {
             if events.isEmpty { note("no such event is on record") }
             return
         }
         flushOutput()
-        let kinds = Set((reply["kinds"]?.array ?? []).compactMap(\.string))
-        let shown = Set(events.map(Mark.init))
-        for await message in messages {
-            guard let event = try? JSON(parsing: message.payload), kinds.contains(event["kind"]?.string ?? ""),
-                !shown.contains(Mark(event))
-            else { continue }
-            show(event)
+        var sequence = EventSequence(kinds: reply["kinds"]?.array ?? [], after: events)
+        for await item in news {
+            switch item {
+            case .told(let event): sequence.take([event]).forEach(show)
+            // What was not heard, during an outage for example, is on record.
+            case .look:
+                let reply = try? await client.request("events", "list", sequence.missing, timeout: .seconds(5))
+                sequence.take(reply?["events"]?.array ?? []).forEach(show)
+            }
             flushOutput()
         }
     }
 
-    /// What an event on record and the same one as a message have in common.
-    private struct Mark: Hashable {
-        let time: Int64?
-        let kind: String?
-        let subject: String?
+    private enum News: Sendable {
+        case told(JSON)
+        case look
+    }
 
-        init(_ event: JSON) {
-            time = event["t"]?.int
-            kind = event["kind"]?.string
-            subject = event["subject"]?.string
+    /// Events as they come, and when it is time to look whether all of them have.
+    private func news(_ client: HubClient) -> AsyncStream<News> {
+        let (news, continuation) = AsyncStream.makeStream(of: News.self)
+        let messages = client.follow(client.topics.events)
+        Task {
+            for await message in messages {
+                if let event = try? JSON(parsing: message.payload) { continuation.yield(.told(event)) }
+            }
         }
+        client.onReconnect { continuation.yield(.look) }
+        Task {
+            while (try? await Task.sleep(for: .seconds(30))) != nil { continuation.yield(.look) }
+        }
+        return news
     }
 
     private func show(_ event: JSON) {

@@ -12,8 +12,8 @@ struct HubCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hub", abstract: "Run the hub service against an existing broker and database.",
         discussion: """
-            Every option is also a key of the configuration file and a variable of the environment, such as broker.address
-            and SENSORHUB_BROKER_ADDRESS; options are stronger than variables, variables than the file. The password of the
+            Every option is also a key of the configuration file and a variable of the environment, such as broker.address \
+            and SENSORHUB_BROKER_ADDRESS; options are stronger than variables, variables than the file. The password of the \
             broker's user hub.{id} comes by SENSORHUB_BROKER_PASSWORD or the file, never by an option.
             """)
 

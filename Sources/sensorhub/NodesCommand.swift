@@ -4,7 +4,8 @@ import SimdJSON
 struct NodesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodes", abstract: "List the machines that have an agent, and what is placed on them.",
-        discussion: "SINCE says since when a node has its status; STATES counts its programs as it last told. "
+        discussion: "SINCE says since when a node has its status; STATES counts its programs as it last told; "
+            + "COMMANDS is true where it takes those of sensorhub run. "
             + "Columns: \(columns.map(\.name).joined(separator: ", ")).")
     @OptionGroup var list: ListOptions
     @OptionGroup var options: HubOptions
@@ -12,6 +13,7 @@ struct NodesCommand: AsyncParsableCommand {
     private static let columns = [
         Column("node"), Column("status", .words(["online", "offline"])), Column("since", .time), Column("version"),
         Column("drivers", .number), Column("algorithms", .number), Column("states"),
+        Column("commands", .words(["true", "false"]), isUsual: false),
         Column("cpu", .number, text: { Figure.percent($0["cpu"]) }),
         Column(
             "load", .number,

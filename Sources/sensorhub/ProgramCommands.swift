@@ -6,8 +6,8 @@ struct ProgramsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ps", abstract: "List the drivers, algorithms and commands that run or are to run.",
         discussion: """
-            Columns: \(columns.map(\.name).joined(separator: ", ")). RUNS counts how often it was started. CPU is in percent
-            of one core, with that of children; it, memory, files and the like are of the latest sample, taken at SAMPLED.
+            Columns: \(columns.map(\.name).joined(separator: ", ")). RUNS counts how often it was started. CPU is in percent \
+            of one core, with that of children; it, memory, files and the like are of the latest sample, taken at SAMPLED. \
             USER, NICE, STATUS and LINE (the command line) are of the program's first process.
             Such as --columns id,cpu,memory --sort=-cpu --where 'cpu>50' --where 'memory>50M'
             """)
@@ -25,7 +25,7 @@ struct ProgramsCommand: AsyncParsableCommand {
         Column("app", isUsual: false), Column("algorithm", isUsual: false), Column("driver", isUsual: false),
         Column("node"), Column("state", .words(ProgramState.allCases.map(\.rawValue))),
         Column("code", .number, isUsual: false), Column("pid", .number),
-        Column("since"), Column("runs", .number), Column("enabled", .words(["true", "false"]), isUsual: false),
+        Column("since", .time), Column("runs", .number), Column("enabled", .words(["true", "false"]), isUsual: false),
         ProgramColumns.cpu, ProgramColumns.memory, Column("reason"),
         Column(
             "sensors",
@@ -91,7 +91,7 @@ struct StopCommand: AsyncParsableCommand {
 struct LogsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs", abstract: "Show what a driver, an algorithm or a command printed.")
-    @Argument(help: "The algorithm instance's, the command's or the sensor's id.") var id: String
+    @OptionGroup var program: ProgramArguments
     @Option(help: "How many lines, the newest (1 to 10000; 100 unless a time or a run is given).") var last: Int?
     @OptionGroup var times: TimeOptions
     @Option(help: ArgumentHelp("Only those of this run, which ps counts as RUNS.", valueName: "number")) var run: Int64?
@@ -112,14 +112,9 @@ struct LogsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let client = try await options.connect()
-        // Followed first, so that no line is lost in between.
-        let messages =
-            follow
-            ? client.follow(
-                client.topics.algorithm(id, .log), client.topics.sensor(id, .log), client.topics.command(id, .log))
-            : nil
         let count = last ?? (times.isGiven || run != nil ? Self.most : 100)
-        var parameters: JSONObject = ["id": .string(id), "last": .int(Int64(count))]
+        var parameters = program.parameters
+        parameters["last"] = .int(Int64(count))
         if let since = times.since { parameters["since"] = .int(since.microseconds) }
         if let until = times.until { parameters["until"] = .int(until.microseconds) }
         if let run { parameters["run"] = .int(run) }
@@ -128,20 +123,23 @@ struct LogsCommand: AsyncParsableCommand {
         if let error = reply["error"]?.string { throw CommandError(error) }
         let lines = reply["lines"]?.array ?? []
         lines.forEach(show)
-        if lines.isEmpty, !follow {
-            note("\(id) has printed nothing\(times.isGiven || run != nil ? " in that time" : "")")
-        }
-        guard let messages else { return }
-        flushOutput()
-        let shown = Set(lines.compactMap { try? JournalPosition(DocumentReader($0)) })
-        for await message in messages {
-            guard let value = try? JSON(parsing: message.payload) else { continue }
-            for line in value.array ?? [value] {
-                if let position = try? JournalPosition(DocumentReader(line)), shown.contains(position) { continue }
-                show(line)
+        guard follow else {
+            if lines.isEmpty {
+                note("\(program.id) has printed nothing\(times.isGiven || run != nil ? " in that time" : "")")
             }
-            flushOutput()
+            return
         }
+        flushOutput()
+        guard let kind = reply["kind"]?.string.flatMap({ ProgramID.Kind(rawValue: $0) }),
+            let id = Identifier(program.id)
+        else { throw CommandError("the hub did not say what kind of program '\(program.id)' is") }
+        var following = ProgramFollowing(
+            ProgramID(kind, id), client, isToItsEnd: false, after: try? JournalPosition(DocumentReader(reply)),
+            show: { line in
+                show(line.json)
+                flushOutput()
+            }, tell: { note($0) })
+        _ = try await following.run()
     }
 
     private func show(_ line: JSON) {

@@ -10,8 +10,8 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run", abstract: "Run a program on a node, under a watch of its own, in the foreground.",
         usage: "sensorhub run [--node <node>] [--name <name>] [--env <NAME=text>] … [--tty] [--detach] -- <command> …",
         discussion: """
-            Its output comes here, line by line; input and signals from here go to it. The exit code is the program's; 128
-            and the number of the signal that ended it; 127 where there is no such program, 126 where it cannot be
+            Its output comes here, line by line; input and signals from here go to it. The exit code is the program's; 128 \
+            and the number of the signal that ended it; 127 where there is no such program, 126 where it cannot be \
             started. It goes on where this command, the hub or the broker are gone.
 
             Such as sensorhub run --node pi-kitchen -- sh -c 'ls | wc -l'
@@ -61,7 +61,7 @@ struct RunCommand: AsyncParsableCommand {
         }
         var parameters: JSONObject = [
             "node": .string(node), "command": .array(words.map { .string($0) }), "environment": .object(variables),
-            "input": .bool(!detach && !tty),
+            "input": .bool(!detach && !tty), "request": .string(makeUniqueID()),
         ]
         if let name = name ?? (tty ? CommandSpecification.name(ofProgram: command[0]) : nil) {
             parameters["name"] = .string(name)
@@ -106,10 +106,14 @@ struct RunCommand: AsyncParsableCommand {
         let output = PassedOutput { Task { try await steering.send(Signal(number: SIGPIPE)!) } }
         // With a terminal, lines are what could not be shown there.
         var lines: [String] = []
-        var following = CommandFollowing(
-            program, client,
-            show: { stream, text in
-                if terminal == nil { output.write(text, to: stream) } else if lines.count < 10 { lines.append(text) }
+        var following = ProgramFollowing(
+            program, client, isToItsEnd: true,
+            show: { line in
+                if terminal == nil {
+                    output.write(line.text, to: line.stream)
+                } else if lines.count < 10 {
+                    lines.append(line.text)
+                }
             }, tell: { if terminal?.isInUse != true { note($0) } })
         let end = try await following.run()
         await terminal?.end()

@@ -6,7 +6,7 @@ struct SendCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "send", abstract: "Write to the standard input of a program that runs.",
         discussion: """
-            Words are sent as one line. What is on its way when the program ends is lost: input is for the run that is
+            Words are sent as one line. What is on its way when the program ends is lost: input is for the run that is \
             there, and for no later one.
             """)
     @OptionGroup var program: ProgramArguments
@@ -65,6 +65,7 @@ struct SendCommand: AsyncParsableCommand {
             var parameters = parameters
             parameters["data"] = .string(Base64.encode(bytes))
             parameters["eof"] = .bool(isLast)
+            parameters["request"] = .string(makeUniqueID())
             if let run = lastReply?["run"] { parameters["run"] = run }
             do {
                 lastReply = try await client.request("programs", "send", parameters)

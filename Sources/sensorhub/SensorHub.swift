@@ -7,7 +7,7 @@ struct SensorHub: AsyncParsableCommand {
         commandName: "sensorhub",
         abstract: "A hub for sensors and the algorithms that use them.",
         discussion: """
-            Start with 'sensorhub up': a hub with its own broker and database, all under one folder. The other commands
+            Start with 'sensorhub up': a hub with its own broker and database, all under one folder. The other commands \
             talk to the running hub.
             """,
         version: sensorhubVersion,

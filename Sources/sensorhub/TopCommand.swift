@@ -7,7 +7,7 @@ struct TopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "top", abstract: "Show what machines and programs take, again with each sample.",
         discussion: """
-            Keys: q ends, c sorts by cpu, m by memory. Where the output is no terminal, tables follow one another; with
+            Keys: q ends, c sorts by cpu, m by memory. Where the output is no terminal, tables follow one another; with \
             --json, one object a line. While the hub or the broker is away it says so, and goes on when it is back.
             """)
     @Option(help: "Sort by cpu or memory.") var sort = TopOrder.cpu

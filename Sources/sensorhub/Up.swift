@@ -10,7 +10,7 @@ struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "up", abstract: "Start a hub with a broker and a database of its own, all under one folder.",
         discussion: """
-            Stays in the foreground; Ctrl-C stops everything in order, a second one in haste. What is in the folder is there
+            Stays in the foreground; Ctrl-C stops everything in order, a second one in haste. What is in the folder is there \
             again at the next start. The file may set 'data' and 'listen', as may SENSORHUB_DATA and SENSORHUB_LISTEN.
             """)
 

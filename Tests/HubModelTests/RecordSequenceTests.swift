@@ -18,6 +18,14 @@ import Testing
         #expect(!sequence.isIncomplete)
     }
 
+    @Test mutating func whatIsKnownAtFirstIsNotGivenOut() {
+        sequence = RecordSequence(after: position(7))
+        #expect(sequence.take("7", at: position(7)) == [])
+        #expect(sequence.take("9", at: position(9)) == [])
+        #expect(sequence.isIncomplete)
+        #expect(sequence.take("8", at: position(8)) == ["8", "9"])
+    }
+
     @Test mutating func nothingIsGivenOutTwice() {
         _ = sequence.take(onRecord: onRecord(1...3), upTo: position(5))
         for number: Int64 in 1...5 { #expect(sequence.take("again", at: position(number)) == []) }

@@ -110,8 +110,11 @@ func wrongRulesOfExecConf(text: String, reason: String) {
     for state: ProgramState? in [nil, .stopped, .starting, .unknown] { #expect(outcome(state, start: true) == nil) }
     for state in [ProgramState.running, .exited] { #expect(outcome(state, start: true) == .done) }
     for state in [ProgramState.fatal, .backoff] { #expect(outcome(state, start: true) == .failed) }
-    for state in [ProgramState.stopped, .exited, .fatal] { #expect(outcome(state, start: false) == .done) }
-    for state: ProgramState? in [nil, .running, .stopping] { #expect(outcome(state, start: false) == nil) }
+    #expect(outcome(.stopped, start: false) == .done)
+    // What has ended by itself is told to be STOPPED as well.
+    for state: ProgramState? in [nil, .running, .stopping, .exited, .fatal] {
+        #expect(outcome(state, start: false) == nil)
+    }
     #expect(outcome(.starting, start: true, reachable: false) == .underway)
     #expect(outcome(.starting, start: true, scheduled: true) == .underway)
     #expect(outcome(.running, start: true, latest: false) == .underway)

@@ -21,8 +21,9 @@ COMMANDS = [
     ["types", "show"], ["types", "retention"], ["dead-letters"], ["dead-letters", "list"], ["dead-letters", "replay"],
     ["dead-letters", "drop"], ["sensors"], ["sensors", "register"], ["sensors", "list"], ["sensors", "show"],
     ["sensors", "remove"], ["sensors", "credentials"], ["readings"], ["control"], ["apps"], ["apps", "install"],
-    ["apps", "list"], ["apps", "delete"], ["deploy"], ["ps"], ["start"], ["stop"], ["restart"],
-    ["signal"], ["enable"], ["disable"], ["nodes"], ["events"], ["incidents"], ["logs"], ["new"], ["new", "app"], ["new", "driver"],
+    ["apps", "list"], ["apps", "delete"], ["apps", "start"], ["apps", "stop"], ["apps", "running"],
+    ["apps", "fast-deploy"], ["deploy"], ["ps"], ["top"], ["run"], ["start"], ["stop"], ["restart"], ["signal"], ["send"],
+    ["enable"], ["disable"], ["nodes"], ["events"], ["incidents"], ["logs"], ["new"], ["new", "app"], ["new", "driver"],
 ]
 
 # Each that needs a running hub, with arguments that will do.
@@ -60,6 +61,11 @@ def test_every_command_has_help(command: list[str]) -> None:
         result = run(*arguments)
         assert result.returncode == 0 and not result.stderr
         assert result.stdout.startswith("OVERVIEW: ") and f"USAGE: sensorhub {' '.join(command)}" in result.stdout
+    # A paragraph is broken where the terminal ends, and nowhere else.
+    for paragraph in result.stdout.split("USAGE: ")[0].split("\n\n"):
+        lines = paragraph.strip().splitlines()
+        for line, following in zip(lines, lines[1:]):
+            assert following.startswith("Such as ") or len(f"{line} {following.split()[0]}") >= 80, paragraph
     # Every option is explained.
     for line in result.stdout.splitlines():
         if line.startswith("  -"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import uuid
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -118,6 +119,28 @@ def test_it_gets_its_input(own_hub: Hub) -> None:
     wait_for_line(own_hub, id, "hello")
     own_hub.cli("send", id, "--eof")
     assert ended(own_hub, id)["exit_code"] == 0
+
+
+def test_a_request_that_comes_twice_is_carried_out_once(own_hub: Hub) -> None:
+    request = uuid.uuid4().hex
+    id = run(own_hub, "cat", input=True, request=request)
+    assert run(own_hub, "cat", input=True, request=request) == id
+    own_hub.wait_until_running(id)
+    for text, request_of_input in (("one", "a"), ("one", "a"), ("two", "b"), ("three", None), ("three", None)):
+        more = {"request": f"{request}{request_of_input}"} if request_of_input else {}
+        reply = own_hub.rpc("programs", "send", id=id, text=f"{text}\n", **more)
+        assert reply["bytes"] == len(text) + 1
+    own_hub.rpc("programs", "send", id=id, eof=True)
+    assert ended(own_hub, id)["exit_code"] == 0
+    assert [text for _, text in printed(own_hub, id)] == ["one", "two", "three", "three"]
+    # Also when it is over, and by another hub.
+    pid = own_hub.part("hub")
+    os.kill(pid, signal.SIGKILL)
+    own_hub.close()
+    wait_until(lambda: own_hub.part("hub") != pid, what="another hub", retry_on=(AssertionError,))
+    wait_until(lambda: own_hub.request("hub", "status", timeout=2)["status"] == 200, 60, "the hub", (Exception,))
+    assert run(own_hub, "cat", input=True, request=request) == id
+    assert "is no id" in own_hub.request("commands", "run", node=own_hub.node, command=["true"], request="a b")["error"]
 
 
 def test_what_cannot_be_run_is_refused(own_hub: Hub) -> None:

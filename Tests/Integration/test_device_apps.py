@@ -91,6 +91,20 @@ def test_an_archive_as_it_is(hub: Hub, client: Client) -> None:
         client.ok("delete_app", app_id=id)
 
 
+def test_what_nobody_hears_of_is_in_the_log(hub: Hub, client: Client) -> None:
+    """Such as an archive that mosquitto_pub has sent."""
+    client.publish(f"{client.base}/install_app/unheard", tar_gz({"app.py": ""}))
+    client.publish(f"{client.base}/start_app", "{")
+    log = hub.data / "log" / "hub.log"
+
+    def told(service: str) -> str:
+        mark = f"{client.base}/{service}: refused, and the request names no topic for the reply: "
+        return next((line.split(mark)[1] for line in log.read_text().splitlines() if mark in line), "")
+
+    assert "app_type is missing" in wait_until(lambda: told("install_app/unheard"), what="a line about the archive")
+    assert "neither an archive nor JSON" in wait_until(lambda: told("start_app"), what="a line about what is no JSON")
+
+
 def test_a_client_of_commlib_is_understood(hub: Hub, client: Client) -> None:
     """Its envelope, its reply topic, and the file message that its users put an archive in."""
     def call(service: str, **data: Any) -> dict[str, Any]:
@@ -226,18 +240,34 @@ def test_an_app_that_waits_for_its_next_try_can_be_stopped(hub: Hub, client: Cli
     client.install("crashing", {"app": "#!/bin/sh\nsleep 1.5\nexit 3\n", "exec.conf": "retry: true\n"})
     client.ok("start_app", app_id="crashing")
     client.wait_for("crashing", "EXITED")
+    app = client.app("crashing")
+    assert app["process"]["state"] != "EXITED" or app["state"] == 1
+    client.refused("delete_app", 409, app_id="crashing", force_stop=False)
     client.ok("stop_app", app_id="crashing")
-    client.wait_for("crashing", "STOPPED")
+    assert client.app("crashing")["process"]["state"] == "STOPPED"
     client.ok("delete_app", app_id="crashing")
 
 
-def test_a_retained_request_is_not_carried_out_again(hub: Hub, client: Client) -> None:
+def test_an_app_that_has_done_its_work_is_at_rest(hub: Hub, client: Client) -> None:
+    client.install("done", {"app": "#!/bin/sh\nsleep 1.5\n", "exec.conf": "retry: true\n"})
+    client.ok("start_app", app_id="done")
+    client.wait_for("done", "EXITED")
+    assert client.app("done")["state"] == 0
+    assert "not running" in client.refused("stop_app", 409, app_id="done")
+    client.ok("start_app", app_id="done")
+    client.ok("delete_app", app_id="done")
+
+
+@pytest.mark.parametrize("is_own_topic", [True, False], ids=["a device's topic", "a request to the hub"])
+def test_a_retained_request_is_not_carried_out_again(hub: Hub, client: Client, is_own_topic: bool) -> None:
     """It would come again with each start of the hub."""
     client.install("retained", {"app": SHELL_APP})
     client.ok("start_app", app_id="retained")
+    topic = f"{client.base}/delete_app" if is_own_topic else hub.topic("rpc/devices/delete_app")
+    request = {} if is_own_topic else {"node": hub.node}
     with hub.as_owner() as owner:
-        owner.publish(f"{client.base}/delete_app", {"app_id": "other"}, retain=True)
-        owner.publish(f"{client.base}/delete_app", {"app_id": "retained"}, retain=True)
+        owner.publish(topic, request | {"app_id": "other"}, retain=True)
+        owner.publish(topic, request | {"app_id": "retained"}, retain=True)
         wait_until(lambda: client.app("retained") == {}, what="its end")
         client.install("retained", {"app": SHELL_APP})
         pid = hub.part("hub")
@@ -246,7 +276,7 @@ def test_a_retained_request_is_not_carried_out_again(hub: Hub, client: Client) -
         hub.close()
         wait_until(lambda: hub.request("hub", "status", timeout=5)["status"] == 200, 60, retry_on=(Exception,))
         assert client.app("retained")
-        owner.publish(f"{client.base}/delete_app", b"", retain=True)
+        owner.publish(topic, b"", retain=True)
     client.ok("delete_app", app_id="retained")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from device import Client, Files, INIT_CONF, PYTHON_APP, SHELL_APP, device_hub, lines, tar_gz
 from hub import Hub, wait_until
+from other_node import OtherNode
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,13 @@ def test_retries(hub: Hub, client: Client) -> None:
         # It may be started again by hand.
         assert client.call("start_app", app_id=id)["status"] == 500
         client.wait_for(id, "FATAL")
+        instance = client.app(id)["process"]["instance"]
+        incidents = lambda: [i for i in hub.rpc("incidents", "list")["incidents"] if instance in i["subject"]]
+        wait_until(incidents, what="an incident")
+        # It need not be looked after any more.
+        assert client.ok("stop_app", app_id=id)["process"]["state"] == "STOPPED"
+        wait_until(lambda: not incidents(), what="the incident is over")
+        assert "not running" in client.refused("stop_app", 409, app_id=id)
         client.ok("delete_app", app_id=id)
 
 
@@ -206,6 +214,24 @@ def test_devices_that_are_not_there(hub: Hub, client: Client) -> None:
         stranger.close()
     assert hub.request("devices", "is_alve", node=hub.node)["error"] == (
         "devices have no service 'is_alve' (did you mean 'is_alive'?)")
+
+
+def test_an_app_that_is_deleted_while_its_device_is_away_may_run_on(hub: Hub) -> None:
+    node = OtherNode(hub, "away").connect()
+    client = Client(hub, "away")
+    try:
+        wait_until(lambda: client.call("is_alive")["status"] == 200, what="the device is there")
+        for id in ("asked", "idle"):
+            client.install(id, {"app": SHELL_APP})
+        node.leave()
+        wait_until(lambda: client.call("is_alive")["status"] == 503, what="the device is away")
+        client.ok("start_app", 202, app_id="asked")
+        told = hub.cli("apps", "delete", "asked", "--node", "away")
+        assert told == "asked: deleted from away; it may run on there until that is online again\n"
+        client.ok("delete_app", 200, app_id="idle")
+    finally:
+        client.close()
+        node.close()
 
 
 def test_what_broken_requirements_say_is_shown(hub: Hub, client: Client) -> None:

@@ -187,6 +187,42 @@ def test_each_bad_end_counts_once_for_a_crash_loop(own_hub: Hub, journal: Journa
     assert own_hub.rpc("incidents", "show", id=incident["id"])["incident"]["log"] == ["so it ends"]
 
 
+def test_a_hub_that_was_started_meanwhile_ends_a_crash_loop(own_hub: Hub, journal: Journal) -> None:
+    def incidents() -> list[dict[str, Any]]:
+        return [i for i in own_hub.rpc("incidents", "list")["incidents"] if journal.id in i["subject"]]
+
+    t = now()
+    journal.send(0, *[state(n, "BACKOFF", run=n, exit_code=1, t=t + n) for n in range(1, 4)])
+    wait_until(incidents, what="an incident")
+    journal.send(3, state(4, "RUNNING", run=4, pid=1))
+    pid = own_hub.part("hub")
+    os.kill(pid, signal.SIGKILL)
+    own_hub.close()
+    wait_until(lambda: own_hub.part("hub") != pid, what="another hub", retry_on=(AssertionError,))
+    wait_until(lambda: own_hub.request("hub", "status", timeout=2)["status"] == 200, 60, "the hub", (Exception,))
+    assert incidents(), "nothing is known of it yet"
+    journal.node.connect()
+    journal.node.snapshot(snapshot_entry(journal, 4, "RUNNING", run=4, pid=1, t=now() - 90_000_000))
+    wait_until(lambda: not incidents(), what="it is over")
+
+
+def test_a_program_on_another_node_is_not_hidden_by_what_is_left_of_it_here(own_hub: Hub, journal: Journal) -> None:
+    """Such as a sensor that was moved while its node was away."""
+    journal.send(0, state(1, "RUNNING", pid=1))
+    journal.node.close()
+    own_hub.rpc("sensors", "remove", name=journal.id)
+    register(own_hub, probe(journal.id, node=own_hub.node))
+    own_hub.wait_until_running(journal.id)
+    before = own_hub.program(journal.id)
+    journal.node.connect()
+    journal.node.snapshot(snapshot_entry(journal, 1, "RUNNING", pid=1))
+    journal.send(1, state(2, "STOPPING", pid=1))
+    assert own_hub.program(journal.id)["node"] == own_hub.node
+    journal.send(2, state(3, "STOPPED"))
+    after = own_hub.program(journal.id)
+    assert [after[key] for key in ("state", "pid", "runs")] == ["RUNNING", before["pid"], 1]
+
+
 def test_a_node_has_nothing_to_say_of_other_nodes_programs(own_hub: Hub, other: OtherNode) -> None:
     register(own_hub, probe("near-1", node=own_hub.node))
     own_hub.wait_until_running("near-1")
@@ -266,6 +302,31 @@ def test_lines_are_bounded(own_hub: Hub, journal: Journal) -> None:
     kept = lines(own_hub, journal)
     assert 10_000 <= len(kept) < 12_000 and kept == [str(n) for n in range(13_001 - len(kept), 13_001)]
     assert len(own_hub.rpc("logs", "get", id=journal.id, last=10_000)["lines"]) == 10_000
+
+
+def test_of_what_is_gone_the_last_ones_are_kept(own_hub: Hub, journal: Journal) -> None:
+    # Its last run goes on; of an older one its end was told.
+    journal.send(0, *[
+        record for run in range(1, 6)
+        for record in (state(2 * run - 1, "RUNNING", run=run, pid=1), state(2 * run, "EXITED", run=run, exit_code=0))])
+    journal.send(10, line(11, "it is there"), state(12, "RUNNING", run=6, pid=1))
+    gone = [Journal(journal.node, f"{journal.id}-{number}") for number in range(3)]
+    for other in gone:
+        register(own_hub, probe(other.id, node=other.node.id))
+        other.send(0, state(1, "RUNNING", pid=1), line(2, "it was there"))
+        own_hub.rpc("sensors", "remove", name=other.id)
+    # This name has a sensor again.
+    register(own_hub, probe(gone[0].id, node=journal.node.id))
+
+    def left(table: str) -> dict[str, int]:
+        rows = own_hub.sql(
+            f"SELECT id, count(*) FROM hub.{table} WHERE starts_with(id, %s) GROUP BY id", journal.id)
+        return {row["id"].removeprefix(journal.id): row["count"] for row in rows}
+
+    assert left("run") == {"": 6, "-0": 1, "-1": 1, "-2": 1}
+    own_hub.sql("SELECT hub.forget_programs(1, 2)")
+    assert left("run") == {"": 2, "-0": 1, "-2": 1}
+    assert left("log_line") == {"": 1, "-0": 1, "-2": 1}
 
 
 def test_a_database_from_before_is_carried_on(own_hub: Hub, journal: Journal) -> None:

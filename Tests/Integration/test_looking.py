@@ -8,8 +8,9 @@ import re
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator, Optional
 
 import pytest
 
@@ -46,6 +47,8 @@ def test_a_node_is_told_with_what_is_placed_on_it(own_hub: Hub, running: str) ->
     assert (node["drivers"], node["algorithms"], node["states"]) == (2, 1, {"RUNNING": 3})
     assert f"{node['version']}\n" == run("--version").stdout
     assert abs(node["since"] / 1e6 - time.time()) < 3_600
+    taking = own_hub.cli("nodes", "--columns", "node,commands", "--where", "commands=true", "--no-header")
+    assert taking.split() == [own_hub.node, "true"]
     assert own_hub.json("nodes", "--where", "status=offline")["nodes"] == []
     assert "RUNNING=3" in own_hub.cli("nodes")
 
@@ -118,6 +121,15 @@ class Follower:
         assert line, f"the follower has ended with {self._process.wait(10)}"
         return json.loads(line)
 
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """As on a laptop that is closed: meanwhile the broker forgets it."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def end(self) -> None:
         self._process.terminate()
         self._process.wait(10)
@@ -148,6 +160,61 @@ def test_each_event_is_followed_once_and_is_as_on_record(own_hub: Hub, running: 
     assert [event["subject"] for event in followed] == names
     listed = own_hub.json("events", "--kind", "type", "--last", "21")["events"]
     assert [first, *followed] == listed
+
+
+def restart_broker(hub: Hub) -> None:
+    pid = hub.part("mosquitto")
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: hub.part("mosquitto") != pid, what="another broker", retry_on=(AssertionError,))
+    hub.close()
+    wait_until(lambda: hub.request("hub", "status", timeout=2)["status"] == 200, 60, "the hub", (Exception,))
+
+
+def test_a_follower_that_was_away_is_told_every_event(own_hub: Hub) -> None:
+    follower = Follower(own_hub, "events", "--follow", "--last", "1", "--kind", "type", "--json")
+    try:
+        own_hub.rpc("types", "register", document={
+            "name": "Before", "company": "Tests", "sensor_data_structure": {"a": "int"}})
+        while follower.next()["subject"] != "Before":
+            pass
+        with follower.asleep():
+            restart_broker(own_hub)
+            names = [f"Meanwhile{number}" for number in range(5)]
+            for name in names:
+                own_hub.rpc("types", "register", document={
+                    "name": name, "company": "Tests", "sensor_data_structure": {"a": "int"}})
+        assert [follower.next()["subject"] for _ in names] == names
+    finally:
+        follower.end()
+
+
+def test_a_follower_that_was_away_is_told_every_line(own_hub: Hub) -> None:
+    count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"
+    id = own_hub.rpc("commands", "run", node=own_hub.node, command=["sh", "-c", count], name="counting")["id"]
+    follower: Optional[Follower] = None
+
+    def newest() -> int:
+        lines = own_hub.rpc("logs", "get", id=id, last=1)["lines"]
+        return int(lines[0]["text"]) if lines else 0
+
+    try:
+        wait_until(newest, what="its first line")
+        follower = Follower(own_hub, "logs", id, "--follow", "--json")
+        numbers = [int(follower.next()["text"])]
+        with follower.asleep():
+            restart_broker(own_hub)
+            seen = newest()
+            wait_until(lambda: newest() > seen + 20, what="lines that it does not hear")
+            last = newest()
+        while numbers[-1] <= last + 5:
+            line = follower.next()
+            assert set(line) == {"t", "run", "origin", "n", "stream", "text"}
+            numbers.append(int(line["text"]))
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    finally:
+        if follower is not None:
+            follower.end()
+        own_hub.rpc("programs", "stop", id=id)
 
 
 def test_kinds_are_told_from_each_other(own_hub: Hub, running: str) -> None:
@@ -257,6 +324,10 @@ def test_a_wrong_column_or_condition_is_told(arguments: list[str], hint: str) ->
 def test_times_are_compared_as_times(own_hub: Hub, running: str) -> None:
     assert len(own_hub.json("nodes", "--where", "since>1h")["nodes"]) == 1
     assert own_hub.json("nodes", "--where", "since<2020-01-01")["nodes"] == []
+    (program,) = own_hub.json("ps", "--where", f"id={running}", "--where", "since>1h")["programs"]
+    assert abs(program["since"] / 1e6 - time.time()) < 3_600
+    shown = own_hub.cli("ps", "--where", f"id={running}", "--columns", "since", "--no-header").strip()
+    assert shown.startswith(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(program["since"] // 1_000_000)))
 
 
 # Logs
@@ -280,5 +351,6 @@ def test_logs_of_a_time_and_of_a_run(own_hub: Hub, running: str) -> None:
     assert reply["lines"] == [line for line in every if line["t"] >= middle]
     assert own_hub.rpc("logs", "get", id=running, until=middle)["lines"] == [
         line for line in every if line["t"] < middle]
+    assert f"no driver '{running}'" in own_hub.refusal("logs", running, "--kind", "driver")
     text = own_hub.refusal("logs", running, "--run", str(newest + 100))
     assert f"no run {newest + 100} on record; its last one is {newest}" in text

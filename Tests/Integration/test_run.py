@@ -14,6 +14,7 @@ from typing import Any, Iterator, Optional
 import pytest
 
 from hub import SENSORHUB, Hub, environment, wait_until
+from losing_link import losing_link
 from other_node import OtherNode, now
 from test_commands import TICKER, printed
 from test_outages import kept_down
@@ -277,3 +278,17 @@ def test_this_machines_node_is_taken(own_hub: Hub, tmp_path: Path) -> None:
         assert own_hub.run("run", "--", "echo", "here", data=tmp_path).stdout == "here\n"
     finally:
         other.close()
+
+
+def test_a_link_that_breaks_makes_nothing_happen_twice(own_hub: Hub, tmp_path: Path) -> None:
+    """A message that the broker has and has not confirmed is sent again."""
+    text = b"".join(b"%d\n" % number for number in range(20_000))
+    with losing_link(own_hub, tmp_path, "commands/run", "programs/send") as (folder, link):
+        result = subprocess.run(
+            [SENSORHUB, "run", "--data", folder, "--node", own_hub.node, "--name", "once", "--", "sha256sum"],
+            env=environment(), cwd="/", input=text, capture_output=True, timeout=60)
+        assert not link.remaining
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[0].decode() == hashlib.sha256(text).hexdigest()
+    started = own_hub.json("events", "--kind", "command.started", "--last", "100")["events"]
+    assert len([event for event in started if event["subject"].startswith("once-")]) == 1

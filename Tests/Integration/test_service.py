@@ -49,6 +49,24 @@ def test_enrolling_again_makes_a_new_password(person: ServiceHub, services: Serv
         person.peer(first["user"], first["password"])
 
 
+def test_who_is_enrolled_is_told_where_the_broker_is_reached(person: ServiceHub, services: Services, tmp_path: Path) -> None:
+    """A Unix socket or loopback is of no use to another machine."""
+    settings = json.loads(services.settings.read_text())
+
+    def enroll(*advertised: str) -> tuple[str, str]:
+        changed = settings | {"broker": settings["broker"] | {"advertised": list(advertised)}}
+        result = run("enroll", "person", "carl", "--config", write(tmp_path / "hub.json", changed))
+        assert result.returncode == 0 and "sensorhub ps --data FOLDER" in result.stderr
+        return json.loads(result.stdout)["broker"], result.stderr
+
+    for local in ("unix:///run/mqtt.sock", "127.0.0.1:1883", "localhost:1883", "[::1]:1883"):
+        address, told = enroll(local)
+        assert address.endswith(local) and "on this machine alone" in told and "broker.advertised" in told
+    for public in ("192.168.1.5:1883", "127.example.org:1883"):
+        address, told = enroll("unix:///run/mqtt.sock", public)
+        assert address == f"mqtt://{public}" and "on this machine alone" not in told
+
+
 @pytest.mark.parametrize("id", ["a.b", "../x", "", "a b"])
 def test_an_id_that_is_none_is_not_enrolled(services: Services, id: str) -> None:
     result = run("enroll", "person", id, "--config", services.settings)

@@ -8,6 +8,7 @@ import logging
 import subprocess
 import threading
 import time
+import uuid
 from collections import deque
 from typing import Any, Iterator, Mapping, Optional, Sequence, Union
 
@@ -101,7 +102,8 @@ class Command:
         """Writes to its standard input; for a command that was started with `input=True`."""
         data = text.encode() if isinstance(text, str) else bytes(text)
         for start in range(0, len(data), _INPUT_BYTES):
-            self._ask("programs", "send", data=base64.b64encode(data[start : start + _INPUT_BYTES]).decode())
+            piece = base64.b64encode(data[start : start + _INPUT_BYTES]).decode()
+            self._ask("programs", "send", data=piece, request=uuid.uuid4().hex)
 
     def close_input(self) -> None:
         """Ends its standard input."""
@@ -206,7 +208,9 @@ class Commands:
         """Starts a command, and returns when it has a process."""
         if isinstance(args, (str, bytes)):
             raise TypeError("a command is a list of words, such as ['ls', '-l']; for a shell: ['sh', '-c', 'ls | wc']")
-        parameters: dict[str, Any] = {"node": node, "command": [str(word) for word in args], "input": input}
+        # It may reach the hub twice, where the connection is lost before the broker has confirmed it.
+        parameters: dict[str, Any] = {
+            "node": node, "command": [str(word) for word in args], "input": input, "request": uuid.uuid4().hex}
         if environment is not None:
             parameters["environment"] = dict(environment)
         if name is not None:

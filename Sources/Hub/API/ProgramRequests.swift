@@ -7,7 +7,12 @@ extension HubCore {
     func listPrograms(_ parameters: DocumentReader) throws -> Reply {
         try parameters.allowOnly([])
         var states: [ProgramID: Rows.Row] = [:]
-        for row in try database.query("SELECT kind, id, state, pid, since, run, reason FROM hub.program") {
+        for row in try database.query(
+            """
+            SELECT kind, id, state, pid, (extract(epoch FROM since) * 1000000)::bigint AS since, run, reason
+            FROM hub.program
+            """)
+        {
             guard let kind = ProgramID.Kind(rawValue: row.text("kind")), let id = Identifier(row.text("id")) else {
                 continue
             }
@@ -27,7 +32,7 @@ extension HubCore {
             object["state"] = .string(state.rawValue)
             object["code"] = .int(Int64(state.code))
             object["pid"] = row?.optional("pid").flatMap { Int64($0) }.map { .int($0) } ?? .null
-            object["since"] = .text(row?.text("since"))
+            object["since"] = row.map { .int($0.int("since")) } ?? .null
             object["runs"] = .int(row?.int("run") ?? 0)
             object["reason"] = .string(row?.text("reason") ?? (isEnabled ? waiting : "it is disabled"))
             object["enabled"] = .bool(isEnabled)
@@ -101,12 +106,16 @@ extension HubCore {
         if rows.isEmpty {
             let known = try database.query(
                 """
-                SELECT id FROM hub.algorithm_instance UNION SELECT id FROM hub.command
-                UNION SELECT name FROM hub.sensor WHERE driver IS NOT NULL AND removed_at IS NULL
-                """
+                SELECT id FROM (
+                    SELECT 'algorithm' AS kind, id FROM hub.algorithm_instance
+                    UNION ALL SELECT 'command', id FROM hub.command
+                    UNION ALL SELECT 'driver', name FROM hub.sensor WHERE driver IS NOT NULL AND removed_at IS NULL
+                ) AS program WHERE $1::text IS NULL OR kind = $1
+                """, .text(wantedKind)
             ).map { $0.text("id") }
             guard known.contains(id) else {
-                throw Refusal(.notFound, "no program '\(id.prefix(80))'\(didYouMean(id, among: known))")
+                let what = wantedKind ?? "program"
+                throw Refusal(.notFound, "no \(what) '\(id.prefix(80))'\(didYouMean(id, among: known))")
             }
         }
         let kind =
@@ -140,12 +149,17 @@ extension HubCore {
     ) throws -> (kind: String, node: String, number: Int64) {
         let number = try reader.int(1...Int64.max)
         let row = try database.query(
-            "SELECT kind, node FROM hub.run WHERE id = $1 AND run = $2 ORDER BY started_at DESC LIMIT 1", .text(id),
-            .int(number)
+            """
+            SELECT kind, node FROM hub.run WHERE kind IN ('driver', 'algorithm', 'command') AND id = $1 AND run = $2
+            ORDER BY started_at DESC LIMIT 1
+            """, .text(id), .int(number)
         ).first
         guard let row else {
             let newest = try database.query(
-                "SELECT run FROM hub.run WHERE id = $1 ORDER BY started_at DESC LIMIT 1", .text(id)
+                """
+                SELECT run FROM hub.run WHERE kind IN ('driver', 'algorithm', 'command') AND id = $1
+                ORDER BY started_at DESC LIMIT 1
+                """, .text(id)
             ).first
             throw Refusal(
                 .notFound,

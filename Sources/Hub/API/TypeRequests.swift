@@ -98,11 +98,12 @@ extension HubCore {
         try database.query("SELECT hub.remove_expired() AS name").map { .string($0.text("name")) }
     }
 
-    /// What is to be done from time to time: partitions ahead, expired readings and statistics.
+    /// What is to be done from time to time: partitions ahead, expired readings and statistics, programs that are gone.
     func keepHouse() throws {
         try makePartitions()
         try keepStatistics()
         try forgetCommands()
+        try forgetPrograms()
         let removed = try removeExpired()
         if !removed.isEmpty { try record("readings.expired", "", ["partitions": .array(removed)]) }
     }

@@ -7,7 +7,9 @@ extension HubCore {
     ///
     /// - Parameter instance: the algorithm instance that asks; nil for a person.
     func runCommand(_ parameters: DocumentReader, for instance: Identifier?) throws -> Reply {
-        try parameters.allowOnly(["node", "command", "environment", "name", "input"])
+        try parameters.allowOnly(["node", "command", "environment", "name", "input", "request"])
+        let request = try parameters.optional("request")?.identifier()
+        if let request, let known = try NodeCommand.known(request, of: instance, in: database) { return known }
         let node = try commandNode(parameters.required("node"))
         let specification = try CommandSpecification(
             parameters, hasInput: parameters.optional("input")?.bool() ?? false)
@@ -19,7 +21,7 @@ extension HubCore {
         guard let id = Identifier("\(name.prefix(44))-\(number)") else { throw parameters.error("name: is too long") }
         let command = NodeCommand(id: id, node: node, specification: specification, instance: instance)
         try database.transaction {
-            try command.store(in: database)
+            try command.store(in: database, request: request)
             var detail: JSONObject = [
                 "node": .string(node.text), "command": .array(specification.arguments.map { .string($0) }),
             ]

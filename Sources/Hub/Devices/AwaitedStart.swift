@@ -44,7 +44,7 @@ struct AwaitedStart {
         switch (state, isStart) {
         case (.running, true), (.exited, true): return .done
         case (.fatal, true), (.backoff, true): return .failed
-        case (.stopped, false), (.exited, false), (.fatal, false): return .done
+        case (.stopped, false): return .done
         default: return !isReachable || (isStart && isScheduled) || now >= deadline ? .underway : nil
         }
     }

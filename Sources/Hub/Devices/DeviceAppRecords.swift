@@ -19,25 +19,28 @@ extension HubCore {
     func state(of app: DeviceApp) throws -> DeviceAppState {
         let row = try database.query(
             """
-            SELECT state, reason, pid, run, (extract(epoch FROM since) * 1000)::bigint AS since
-            FROM hub.program WHERE kind = 'algorithm' AND id = $1
+            SELECT p.state, p.reason, p.pid, p.run, (extract(epoch FROM p.since) * 1000)::bigint AS since,
+                r.ended_at IS NOT NULL AND r.exit_code IS DISTINCT FROM 0 AS failed
+            FROM hub.program p LEFT JOIN hub.run r USING (kind, id, node, run) WHERE p.kind = 'algorithm' AND p.id = $1
             """, .text(app.instance.text)
         ).first
         let state = row.flatMap { ProgramState(rawValue: $0.text("state")) }
+        let waitsForNextStart =
+            state == .exited && app.isWanted && app.package.rules.retry && row?.bool("failed") == true
         let isUp =
             switch state {
             case .running, .stopping, .backoff: true
+            case .exited: waitsForNextStart
             // One that was just installed is getting ready.
             case nil, .unknown, .starting, .waiting: app.isWanted
-            case .stopped, .exited, .fatal: false
+            case .stopped, .fatal: false
             }
         let word = (state ?? (app.isWanted ? .waiting : .stopped)).rawValue
         let isAtRest =
             switch state {
-            case .fatal: true
-            // It may be waiting for its next start.
-            case .exited: !(app.isWanted && app.package.rules.retry)
-            case nil, .stopped, .unknown: !app.isWanted
+            case .exited: !waitsForNextStart
+            // One that was given up is stopped so that nobody need look after it any more.
+            case nil, .stopped, .unknown, .fatal: !app.isWanted
             case .starting, .running, .stopping, .waiting, .backoff: false
             }
         let reason = row?.text("reason") ?? "nothing was heard of it yet"

@@ -5,8 +5,6 @@ import SimdJSON
 extension HubCore {
     /// Answers a request that came on a device's own topic.
     func answer(_ message: Message, _ service: DeviceService, device: String, app: String?) {
-        // A retained one would be carried out again with each start of the hub.
-        guard !message.isRetained else { return }
         answer(message) { try Request(message, service: service, device: device, app: app) }
     }
 
@@ -45,8 +43,9 @@ extension HubCore {
             if !stops, try state(of: app).isUp {
                 throw Refusal(.conflict, "app '\(app.id)' is running: stop it first, or leave force_stop out")
             }
+            let mayRunOn = try !onlineNodes.contains(node) && !state(of: app).isAtRest
             try delete(app, "delete_app was asked for")
-            return Reply(["app_id": .string(app.id.text), "error": ""])
+            return Reply(["status": mayRunOn ? 202 : 200, "app_id": .string(app.id.text), "error": ""])
         case .apps, .runningApps:
             try parameters.allowOnly(["node"])
             let apps = try DeviceApp.all(on: node, in: database)

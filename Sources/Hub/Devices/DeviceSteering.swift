@@ -6,7 +6,7 @@ extension HubCore {
     func start(_ app: DeviceApp, _ arguments: AppArguments) throws -> Reply {
         let state = try state(of: app)
         guard !state.isUp else {
-            throw Refusal(.conflict, "app '\(app.id)' is already running: it is \(state.word)")
+            throw Refusal(.conflict, "app '\(app.id)' is already running: it is \(state.word) (\(state.reason))")
         }
         guard try ProgramWish.all(in: database)[ProgramID(.algorithm, app.instance)]?.isEnabled ?? true else {
             throw Refusal(.conflict, "app '\(app.id)' is disabled: sensorhub enable \(app.instance)")

@@ -46,6 +46,17 @@ extension HubCore {
             """, [.text(program.kind.rawValue), .text(program.id.text), .text(node.text)] + lines.columns)
     }
 
+    /// Of so many algorithm instances and so many drivers that are gone for good, lines and runs are kept.
+    private static let goneProgramsKept = 500
+    /// So many runs of a program are kept.
+    private static let runsKept = 1_000
+
+    /// Removes lines and runs of programs that are gone for good, and the oldest runs of all others.
+    func forgetPrograms() throws(PostgresError) {
+        try database.query(
+            "SELECT hub.forget_programs($1, $2)", .int(Self.goneProgramsKept), .int(Self.runsKept))
+    }
+
     /// Removes the oldest lines of a program, once a fifth more than the bound has come. What an earlier hub has counted
     /// is not known, so the first lines of a program have that done at once.
     func trimLines(of program: ProgramID, added count: Int) throws(PostgresError) {

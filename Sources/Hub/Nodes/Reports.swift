@@ -45,10 +45,11 @@ extension HubCore {
             }
             return try storeState(report, from: node)
         }
-        if report.position == nil {
-            if isPlaced(report.program, on: node) { watchForCrashLoop(report) }
-            try closeCommand(report, from: node)
+        // That a program is up ends its crash loop, and a hub that has just started hears of it nowhere else.
+        if isPlaced(report.program, on: node), report.position == nil || isPresent && report.state == .running {
+            watchForCrashLoop(report)
         }
+        if report.position == nil { try closeCommand(report, from: node) }
         if isPresent {
             tellOutputStatus(report, from: node)
             try removePassing(report, on: node)
@@ -62,14 +63,16 @@ extension HubCore {
         tellOutputStatus(of: instance, report.state, report.reason)
     }
 
-    /// Stores how a program is, unless something newer of the same node is known. In a transaction.
+    /// Stores how a program is, unless something newer of the same node is known, or this node is only left with what has
+    /// moved to another one. In a transaction.
     ///
-    /// - Returns: false where something newer is known.
+    /// - Returns: false where it was not stored.
     func storeState(_ report: ProgramReport, from node: Identifier) throws(PostgresError) -> Bool {
         let program = report.program
         let kind = Parameter.text(program.kind.rawValue), id = Parameter.text(program.id.text)
         let origin = Parameter.int(report.position?.origin), number = Parameter.int(report.position?.number)
-        if isPlaced(program, on: node) || report.state.isAlive {
+        let isPlaced = isPlaced(program, on: node)
+        if isPlaced || report.state.isAlive {
             return try database.queryPrepared(
                 """
                 INSERT INTO hub.program AS p (kind, id, node, state, reason, pid, since, run, origin, number)
@@ -80,11 +83,12 @@ extension HubCore {
                         ELSE EXCLUDED.origin END,
                     number = CASE WHEN p.node = EXCLUDED.node THEN coalesce(EXCLUDED.number, p.number)
                         ELSE EXCLUDED.number END
-                WHERE p.node <> EXCLUDED.node OR p.origin IS NULL OR EXCLUDED.origin IS NULL
-                    OR (p.origin, p.number) <= (EXCLUDED.origin, EXCLUDED.number)
+                WHERE CASE WHEN p.node <> EXCLUDED.node THEN $11
+                    ELSE p.origin IS NULL OR EXCLUDED.origin IS NULL
+                        OR (p.origin, p.number) <= (EXCLUDED.origin, EXCLUDED.number) END
                 """,
                 kind, id, .text(node.text), .text(report.state.rawValue), .text(report.storedReason), .int(report.pid),
-                .double(report.seconds), .int(report.run), origin, number
+                .double(report.seconds), .int(report.run), origin, number, .bool(isPlaced)
             ).affected > 0
         }
         // It was stopped for good, and has now ended: the node need not tell any more of it.

@@ -2,41 +2,17 @@ import HubModel
 import MQTT
 import SimdJSON
 
-/// How a command ended.
-struct CommandEnd {
-    let state: ProgramState
-    let reason: String
-    let exitCode: Int32?
-    let signal: Int32?
-
-    init?(_ report: ProgramReport) {
-        // How it ended may be known to the hub only.
-        guard !report.state.isAlive, report.exitCode != nil || report.signal != nil || report.state == .fatal else {
-            return nil
-        }
-        (state, reason, exitCode, signal) = (report.state, report.reason, report.exitCode, report.signal)
+/// Follows what a program writes, and a command to its end: its node tells lines as they come, and the hub those that were
+/// not heard, after an outage for example. None is missing and none comes twice.
+struct ProgramFollowing {
+    /// A line that the program has written.
+    struct Line {
+        let stream: JournalRecord.Stream
+        let text: String
+        /// As the hub's reply to `logs/get` has it.
+        let json: JSON
     }
 
-    /// Of the hub's reply to `commands/show`.
-    init?(_ command: JSON) {
-        guard command["ended_at"]?.int != nil else { return nil }
-        state = ProgramState(rawValue: command.plain("state")) ?? .unknown
-        reason = command.plain("reason")
-        exitCode = command["exit_code"]?.int.map { Int32(clamping: $0) }
-        signal = command["signal"]?.int.map { Int32(clamping: $0) }
-    }
-
-    /// As a shell has it.
-    func exitCode(of program: String) -> Int32 {
-        if let exitCode { return exitCode }
-        if let signal { return 128 + signal }
-        return state == .fatal ? LaunchFailure.exitCode(reason, of: program) : 1
-    }
-}
-
-/// Follows a command to its end: its node tells lines as they come, and the hub those that were not heard, after an
-/// outage for example. None is missing and none comes twice.
-struct CommandFollowing {
     private enum Event: Sendable {
         case message(Message)
         case reconnected
@@ -45,15 +21,17 @@ struct CommandFollowing {
 
     private let program: ProgramID
     private let client: HubClient
-    private let show: (JournalRecord.Stream, String) -> Void
+    private let isToItsEnd: Bool
+    private let show: (Line) -> Void
     private let tell: (String) -> Void
     private let events: AsyncStream<Event>
     private let continuation: AsyncStream<Event>.Continuation
 
-    private var sequence = RecordSequence<JournalRecord>()
+    /// Nil for what is no line.
+    private var sequence: RecordSequence<Line?>
     /// The end, and where in the journal it stands.
     private var end: (end: CommandEnd, position: JournalPosition)?
-    private var backoff = Backoff(first: .milliseconds(200), cap: .seconds(5))
+    private var backoff: Backoff
     private var nextLook: Task<Void, Never>?
     private var isAway = false
 
@@ -61,27 +39,30 @@ struct CommandFollowing {
     private static let page = 1_000
 
     /// - Parameters:
+    ///   - isToItsEnd: true for a command whose end is waited for.
+    ///   - position: what the program's journal has up to here is known already.
     ///   - show: called with each line.
     ///   - tell: called with what a person should know, about outages.
     init(
-        _ program: ProgramID, _ client: HubClient, show: @escaping (JournalRecord.Stream, String) -> Void,
-        tell: @escaping (String) -> Void
+        _ program: ProgramID, _ client: HubClient, isToItsEnd: Bool, after position: JournalPosition? = nil,
+        show: @escaping (Line) -> Void, tell: @escaping (String) -> Void
     ) {
         self.program = program
         self.client = client
+        self.isToItsEnd = isToItsEnd
         self.show = show
         self.tell = tell
+        sequence = RecordSequence(after: position)
+        backoff = Backoff(first: .milliseconds(200), cap: isToItsEnd ? .seconds(5) : .seconds(30))
         (events, continuation) = AsyncStream.makeStream()
         client.onReconnect { [continuation] in continuation.yield(.reconnected) }
     }
 
-    /// Returns at the command's end.
+    /// Returns at the command's end, where that is waited for.
     ///
-    /// - Throws: `CommandError` where the hub does not know it any more.
+    /// - Throws: `CommandError` where the hub does not know the program any more.
     mutating func run() async throws -> CommandEnd {
-        let messages = client.follow(
-            client.topics.command(program.id.text, .log),
-            client.topics.command(program.id.text, .events))
+        let messages = client.follow(client.topics.output(of: program), client.topics.changes(of: program))
         let forwarding = Task { [continuation] in
             for await message in messages { continuation.yield(.message(message)) }
         }
@@ -97,7 +78,7 @@ struct CommandFollowing {
             case .reconnected: lookSoon()
             case .look: if let end = try await look() { return end }
             }
-            if let end, end.position <= sequence.position { return end.end }
+            if isToItsEnd, let end, end.position <= sequence.position { return end.end }
             if sequence.isIncomplete, !wasIncomplete { lookSoon() }
         }
         throw CommandError("nothing more is heard of '\(program.id)'")
@@ -112,16 +93,16 @@ struct CommandFollowing {
             if case .state(let report) = record.content {
                 if let end = CommandEnd(report) {
                     self.end = (end, position)
-                } else if !report.state.isAlive {
+                } else if isToItsEnd, !report.state.isAlive {
                     lookSoon()
                 }
             }
-            give(sequence.take(record, at: position))
+            give(sequence.take(Line(record, item), at: position))
         }
     }
 
-    private func give(_ records: [JournalRecord]) {
-        for record in records { if case .line(let stream, let text) = record.content { show(stream, text) } }
+    private func give(_ lines: [Line?]) {
+        for case let line? in lines { show(line) }
     }
 
     // MARK: From the hub
@@ -144,7 +125,7 @@ struct CommandFollowing {
     private mutating func look() async throws -> CommandEnd? {
         defer { lookLater() }
         do {
-            let reply = try await ask("commands", "show", ["id": .string(program.id.text)])
+            let reply = isToItsEnd ? try await ask("commands", "show", ["id": .string(program.id.text)]) : .null
             var count: Int
             repeat { count = try await takeLines() } while count == Self.page
             if isAway { tell("the hub is back") }
@@ -164,8 +145,8 @@ struct CommandFollowing {
                 "id": .string(program.id.text), "kind": .string(program.kind.rawValue), "last": .int(Int64(Self.page)),
                 "after": ["origin": .int(max(1, sequence.position.origin)), "n": .int(sequence.position.number)],
             ])
-        let lines = (reply["lines"]?.array ?? []).compactMap {
-            try? JournalRecord.read(DocumentReader($0), of: program)
+        let lines = (reply["lines"]?.array ?? []).compactMap { item in
+            (try? JournalRecord.read(DocumentReader(item), of: program)).map { ($0.position, Line($0.record, item)) }
         }
         // Where there are more, those up to the end are not all here.
         let end = lines.count < Self.page ? try? JournalPosition(DocumentReader(reply)) : nil
@@ -189,5 +170,31 @@ struct CommandFollowing {
         if status >= 500 { throw Outage(reason: reason) }
         guard (200..<300).contains(status) else { throw CommandError(reason) }
         return reply
+    }
+}
+
+extension ProgramFollowing.Line {
+    /// Nil for a change of state.
+    fileprivate init?(_ record: JournalRecord, _ json: JSON) {
+        guard case .line(let stream, let text) = record.content else { return nil }
+        self.init(stream: stream, text: text, json: json)
+    }
+}
+
+extension Topics {
+    fileprivate func output(of program: ProgramID) -> String {
+        switch program.kind {
+        case .driver: sensor(program.id.text, .log)
+        case .algorithm: algorithm(program.id.text, .log)
+        case .command: command(program.id.text, .log)
+        }
+    }
+
+    fileprivate func changes(of program: ProgramID) -> String {
+        switch program.kind {
+        case .driver: sensor(program.id.text, .events)
+        case .algorithm: algorithm(program.id.text, .events)
+        case .command: command(program.id.text, .events)
+        }
     }
 }
