@@ -8,7 +8,9 @@ extension HubCore {
     func handleStatus(_ message: Message, of node: Identifier) throws {
         guard !message.payload.isEmpty else { return }
         let reader = DocumentReader(try JSON(parsing: message.payload))
-        let isOnline = try reader.required("status").string() == "online"
+        let word = try reader.required("status")
+        let isOnline = try word.string() == "online"
+        guard try isOnline || word.string() == "offline" else { throw word.error("must be 'online' or 'offline'") }
         let version = try reader.optional("version")?.string() ?? ""
         let takesCommands = try reader.optional("commands")?.bool() ?? false
         try database.transaction {
