@@ -26,6 +26,8 @@ final class HubCore {
 
     /// The latest sample of each node.
     var statistics: [Identifier: StatisticsSample] = [:]
+    /// How many programs each node has got since then.
+    var placedSinceSample: [Identifier: Int] = [:]
 
     /// Output lines stored since a program's old ones were last removed.
     var linesSinceTrim: [ProgramID: Int64] = [:]

@@ -74,6 +74,20 @@ import Testing
         #expect(over(&loops, at: 500) == [])
     }
 
+    @Test func itIsOverAMinuteAfterAGoodEnd() {
+        var loops = CrashLoops()
+        _ = loops.take(report(.fatal, at: 5))
+        _ = loops.take(report(.running, at: 10))
+        _ = loops.take(report(.exited, at: 20, exitCode: 0))
+        #expect(over(&loops, at: 79) == [])
+        #expect(over(&loops, at: 80) == [program])
+        // One that is started again meanwhile has to show first that it stays up.
+        _ = loops.take(report(.fatal, at: 105))
+        _ = loops.take(report(.exited, at: 110, exitCode: 0))
+        _ = loops.take(report(.starting, at: 111))
+        #expect(over(&loops, at: 500) == [])
+    }
+
     @Test func itIsOverWhenNobodyWantsTheProgramAnyMore() {
         var loops = CrashLoops()
         _ = loops.take(report(.fatal, at: 5))

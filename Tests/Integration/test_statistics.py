@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from hub import SENSORHUB, Hub, environment, wait_until
+from other_node import OtherNode
 from samples import app_zip, deployment, probe, register, write
 from test_outages import kept_down
 
@@ -365,3 +366,24 @@ def test_top_on_a_terminal_takes_keys_and_leaves_it_as_it_was(
             os.read(master, 65_536)
     assert os.waitstatus_to_exitcode(ended[1]) == 0
     assert termios.tcgetattr(slave) == settings
+
+
+# Placement: at the end, for others count the nodes
+
+
+def test_the_node_with_the_lowest_load_gets_what_names_none(own_hub: Hub, burner: str) -> None:
+    """And not the one with the fewest programs."""
+    wait_until(
+        lambda: own_hub.rpc("nodes", "list")["nodes"][0]["cpu"] is not None, what="the node has told its load")
+    busy = OtherNode(own_hub, "busy").connect()
+    try:
+        machine = sample(0)["node"] | {"cpu": 100, "memory_available": 0}
+        busy.peer.publish(own_hub.topic("nodes/busy/statistics"), sample(time.time_ns() // 1_000, node=machine))
+        wait_until(lambda: busy.commands("statistics_committed"), what="the hub knows it")
+        register(own_hub, probe("anywhere-1"), probe("anywhere-2"))
+        own_hub.wait_until_running("anywhere-1", "anywhere-2")
+        assert {own_hub.program(f"anywhere-{n}")["node"] for n in (1, 2)} == {own_hub.node}
+    finally:
+        busy.leave()
+        for n in (1, 2):
+            own_hub.request("sensors", "remove", name=f"anywhere-{n}")

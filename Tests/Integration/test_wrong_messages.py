@@ -218,6 +218,6 @@ def test_garbage_on_every_topic_that_somebody_may_write_to_kills_nothing(hub: Hu
             for rest in rests:
                 for payload in GARBAGE:
                     peer.publish(hub.topic(rest), payload)
-    hub.rpc("hub", "status")
+    assert {"node": node, "status": "online"} in hub.rpc("hub", "status")["nodes"], "what is no status changes none"
     hub.wait_for_more_readings("taken-1")
     hub.cli("control", "taken-1", "shut")

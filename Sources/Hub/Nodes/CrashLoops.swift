@@ -14,14 +14,15 @@ struct CrashLoops {
         /// Microseconds since 1970, of the last `window`.
         var ends: [Int64] = []
         var isLoop = false
-        var runningSince: Int64?
+        /// Since when it runs, or rests after a good end; microseconds since 1970.
+        var wellSince: Int64?
     }
 
     /// So many bad ends within `window` are a loop; being given up is one at once.
     private static let endsOfLoop = 3
     /// In microseconds.
     private static let window: Int64 = 600_000_000
-    /// A program that stays up for this long is well again; in microseconds.
+    /// A program that stays up or at rest for this long is well again; in microseconds.
     private static let steadyTime: Int64 = 60_000_000
 
     private var histories: [ProgramID: History]
@@ -35,16 +36,16 @@ struct CrashLoops {
     mutating func take(_ report: ProgramReport) -> Finding? {
         let program = report.program
         switch report.state {
-        case .running:
-            histories[program]?.runningSince = report.time
+        case _ where report.isWell:
+            histories[program]?.wellSince = report.time
         case .stopped:
             return histories.removeValue(forKey: program)?.isLoop == true ? .over : nil
         case .fatal, .backoff:
             return ended(report)
         case .exited where report.signal != nil || report.exitCode ?? 0 != 0:
             return ended(report)
-        case .starting, .stopping, .waiting, .exited, .unknown:
-            histories[program]?.runningSince = nil
+        case .running, .starting, .stopping, .waiting, .exited, .unknown:
+            histories[program]?.wellSince = nil
         }
         return nil
     }
@@ -52,7 +53,7 @@ struct CrashLoops {
     private mutating func ended(_ report: ProgramReport) -> Finding? {
         var history = histories[report.program] ?? History()
         guard report.time > history.ends.last ?? 0 else { return nil }
-        history.runningSince = nil
+        history.wellSince = nil
         history.ends = history.ends.suffix(99).filter { $0 > report.time - Self.window } + [report.time]
         if report.state == .fatal || history.ends.count >= Self.endsOfLoop { history.isLoop = true }
         histories[report.program] = history
@@ -64,13 +65,14 @@ struct CrashLoops {
                 + "\(minutes == 1 ? "a minute" : "\(minutes) minutes"); the last time: \(report.reason)")
     }
 
-    /// Those whose loop is over, because they have been up for a while, or because they are not `wanted` any more.
+    /// Those whose loop is over, because they have been up, or at rest after a good end, for a while, or because they are not
+    /// `wanted` any more.
     ///
     /// - Parameter time: now, in microseconds since 1970.
     mutating func takeOver(at time: Int64, wanted: (ProgramID) -> Bool) -> [ProgramID] {
         var over: [ProgramID] = []
         for (program, history) in histories {
-            let isSteady = history.runningSince.map { time - $0 >= Self.steadyTime } ?? false
+            let isSteady = history.wellSince.map { time - $0 >= Self.steadyTime } ?? false
             let isForgotten = !history.isLoop && history.ends.last ?? 0 <= time - Self.window
             guard isSteady || isForgotten || !wanted(program) else { continue }
             histories[program] = nil
@@ -78,6 +80,11 @@ struct CrashLoops {
         }
         return over
     }
+}
+
+extension ProgramReport {
+    /// True where nothing is wrong with the program: it is up, or has ended as it should.
+    var isWell: Bool { state == .running || state == .exited && exitCode == 0 }
 }
 
 extension HubCore {

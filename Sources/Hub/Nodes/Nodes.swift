@@ -8,7 +8,9 @@ extension HubCore {
     func handleStatus(_ message: Message, of node: Identifier) throws {
         guard !message.payload.isEmpty else { return }
         let reader = DocumentReader(try JSON(parsing: message.payload))
-        let isOnline = try reader.required("status").string() == "online"
+        let word = try reader.required("status")
+        let isOnline = try word.string() == "online"
+        guard try isOnline || word.string() == "offline" else { throw word.error("must be 'online' or 'offline'") }
         let version = try reader.optional("version")?.string() ?? ""
         let takesCommands = try reader.optional("commands")?.bool() ?? false
         try database.transaction {
@@ -43,35 +45,38 @@ extension HubCore {
     }
 
     /// Gives every driver and algorithm that has no node yet one that is online: the one that was asked for, or the one
-    /// with the fewest programs.
+    /// with the lowest load.
     func placeWaiting() throws {
         guard !onlineNodes.isEmpty else { return }
-        var load: [Identifier: Int] = [:]
-        for node in onlineNodes { load[node] = 0 }
-        for sensor in registry.sensors.values { if let node = sensor.node { load[node]? += 1 } }
-        for instance in instances.values { if let node = instance.node { load[node]? += 1 } }
-        func leastLoaded() -> Identifier { load.min { ($0.value, $0.key.text) < ($1.value, $1.key.text) }!.key }
-
-        let waiting = registry.sensors.values.filter { $0.driver != nil && $0.node == nil }
-        for sensor in waiting.sorted(by: { $0.id < $1.id }) {
-            guard let node = sensor.wantedNode ?? leastLoaded() as Identifier?, onlineNodes.contains(node) else {
-                continue
-            }
-            try database.query("UPDATE hub.sensor SET node = $2 WHERE id = $1", .int(sensor.id), .text(node.text))
-            registry.place(sensor.name, on: node)
-            load[node]! += 1
+        var counts: [Identifier: Int] = [:]
+        for sensor in registry.sensors.values { if let node = sensor.node { counts[node, default: 0] += 1 } }
+        for instance in instances.values { if let node = instance.node { counts[node, default: 0] += 1 } }
+        var loads = NodeLoads()
+        for node in onlineNodes {
+            loads.add(
+                node, statistics[node]?.node, programs: counts[node] ?? 0, recent: placedSinceSample[node] ?? 0)
+        }
+        func placed(on node: Identifier) {
+            loads.place(on: node)
+            placedSinceSample[node, default: 0] += 1
             changePlan(of: node)
             changeRights()
         }
+
+        let waiting = registry.sensors.values.filter { $0.driver != nil && $0.node == nil }
+        for sensor in waiting.sorted(by: { $0.id < $1.id }) {
+            guard let node = sensor.wantedNode ?? loads.lowest, onlineNodes.contains(node) else { continue }
+            try database.query("UPDATE hub.sensor SET node = $2 WHERE id = $1", .int(sensor.id), .text(node.text))
+            registry.place(sensor.name, on: node)
+            placed(on: node)
+        }
         for instance in instances.values.sorted(by: { $0.id.text < $1.id.text }) where instance.node == nil {
-            let node = leastLoaded()
+            guard let node = loads.lowest else { continue }
             try database.query(
                 "UPDATE hub.algorithm_instance SET node = $2 WHERE id = $1", .text(instance.id.text), .text(node.text))
             instances[instance.id]?.node = node
             try record("instance.placed", instance.id.text, ["node": .string(node.text)])
-            load[node]! += 1
-            changePlan(of: node)
-            changeRights()
+            placed(on: node)
         }
     }
 

@@ -45,8 +45,8 @@ extension HubCore {
             }
             return try storeState(report, from: node)
         }
-        // That a program is up ends its crash loop, and a hub that has just started hears of it nowhere else.
-        if isPlaced(report.program, on: node), report.position == nil || isPresent && report.state == .running {
+        // That a program is well ends its crash loop, and a hub that has just started hears of it nowhere else.
+        if isPlaced(report.program, on: node), report.position == nil || isPresent && report.isWell {
             watchForCrashLoop(report)
         }
         if report.position == nil { try closeCommand(report, from: node) }

@@ -37,7 +37,10 @@ extension HubCore {
         if kept > 0, (now - kept...now + Self.microsecondsAhead).contains(sample.time) { try store(sample, of: node) }
         // Samples that had to wait come after newer ones; but one of a clock that was ahead must not stay for ever.
         let latest = statistics[node]?.time ?? 0
-        if sample.time > latest || latest > now + 60_000_000 { statistics[node] = sample }
+        if sample.time > latest || latest > now + 60_000_000 {
+            statistics[node] = sample
+            placedSinceSample[node] = nil
+        }
         publish(
             OutgoingMessage(
                 topic: topics.node(node.text, .command), payload: StatisticsCommitted(time: sample.time).json.bytes()))
