@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hub import SENSORHUB, Hub, environment, processes_of, run, wait_until
+from ports import free_port
 from samples import PROBE_TYPE, READING, deploy_sleeper, deployment, probe, register, write
 
 COMMANDS = [
@@ -226,11 +227,6 @@ def test_doctor_says_that_no_hub_runs(tmp_path: Path) -> None:
 
 
 def test_up_listens_where_it_is_told_and_tells_devices_so(own_hub: Hub, tmp_path: Path) -> None:
-    def free_port() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
     register(own_hub, probe("listen-1", driver=False))
     own_hub.stop()
     port = free_port()
