@@ -79,7 +79,7 @@ def services(request: pytest.FixtureRequest) -> Iterator[Services]:
 
 @pytest.fixture(scope="module")
 def nothing_dies(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The same processes run at the end of a file as at its beginning, and the readings go on."""
+    """The same processes run at the end of a file as at its beginning, the hub knows it, and the readings go on."""
     register(hub, probe("taken-1", site="taken"), probe("taken-2", driver=False, site="taken"))
     instance = deploy_sleeper(hub, tmp_path_factory.mktemp("taken"), "taken", {"site": "taken"})
     hub.wait_until_running("taken-1")
@@ -90,6 +90,6 @@ def nothing_dies(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     before = processes()
     yield
-    hub.rpc("hub", "status")
+    assert hub.rpc("hub", "status")["nodes"] == [{"node": hub.node, "status": "online"}]
     hub.wait_for_more_readings("taken-1")
     assert processes() == before

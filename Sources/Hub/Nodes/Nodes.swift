@@ -8,7 +8,11 @@ extension HubCore {
     func handleStatus(_ message: Message, of node: Identifier) throws {
         guard !message.payload.isEmpty else { return }
         let reader = DocumentReader(try JSON(parsing: message.payload))
-        let isOnline = try reader.required("status").string() == "online"
+        let status = try reader.required("status")
+        let isOnline = try status.string() == "online"
+        guard try isOnline || status.string() == "offline" else {
+            throw status.error("is neither 'online' nor 'offline'")
+        }
         let version = try reader.optional("version")?.string() ?? ""
         let takesCommands = try reader.optional("commands")?.bool() ?? false
         try database.transaction {
