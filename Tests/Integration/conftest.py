@@ -6,9 +6,10 @@ from typing import Any, Iterator
 
 import pytest
 
+from device import Client, declare
 from hub import BUILD, SENSORHUB, Hub
 from samples import deploy_sleeper, probe, register
-from services import MissingPostgres, Services
+from services import MissingPostgres, ServiceHub, Services
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -53,6 +54,21 @@ def own_hub() -> Iterator[Hub]:
         destroy(hub)
 
 
+@pytest.fixture(scope="module")
+def device_hub(own_hub: Hub) -> Hub:
+    """The same, whose person has added runtimes and announcements for apps on a device."""
+    declare(own_hub)
+    return own_hub
+
+
+@pytest.fixture(scope="module")
+def client(device_hub: Hub) -> Iterator[Client]:
+    """Of apps on a device."""
+    client = Client(device_hub)
+    yield client
+    client.close()
+
+
 @pytest.fixture
 def fresh_hub() -> Iterator[Hub]:
     """A hub for one test, not started yet."""
@@ -75,6 +91,15 @@ def services(request: pytest.FixtureRequest) -> Iterator[Services]:
         pytest.skip(str(error))
     finally:
         services.destroy()
+
+
+@pytest.fixture(scope="module")
+def person(services: Services) -> Iterator[ServiceHub]:
+    """A person at a hub with one agent, which run as services."""
+    services.start_hub()
+    hub = services.person_at("workshop")
+    yield hub
+    hub.close()
 
 
 @pytest.fixture(scope="module")

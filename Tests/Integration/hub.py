@@ -26,7 +26,8 @@ Value = TypeVar("Value")
 
 
 def wait_until(
-    predicate: Callable[[], Value], timeout: float = 20, what: str = "", retry_on: tuple[type[Exception], ...] = (),
+    predicate: Callable[[], Optional[Value]], timeout: float = 20, what: str = "",
+    retry_on: tuple[type[Exception], ...] = (),
 ) -> Value:
     """Polls until `predicate` gives something true, and returns that."""
     deadline = time.monotonic() + timeout

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
@@ -18,14 +17,6 @@ from services import ServiceHub, Services
 OVER_SOCKET = True
 # The algorithm in Swift: it prints how late each reading of its first position is.
 SWIFT = f"#!/bin/sh\nexec '{BUILD}/platform-latency' loop\n"
-
-
-@pytest.fixture(scope="module")
-def person(services: Services) -> Iterator[ServiceHub]:
-    services.start_hub()
-    hub = services.person_at("workshop")
-    yield hub
-    hub.close()
 
 
 def deploy(
