@@ -261,7 +261,7 @@ def test_a_wrong_configuration_file_is_named(tmp_path: Path, content: str, expec
 def test_the_demo_runs_the_example_apps(fresh_hub: Hub) -> None:
     fresh_hub.start("--demo")
     names = ("bus-management-lightControl-1", "bus-management-fareCalculator-1", "load-alarm-loadAlarm-1")
-    fresh_hub.wait_until_running(*names, timeout=240)
+    fresh_hub.wait_until_running(*names)
     fresh_hub.wait_for_more_readings("this-machine", "lux-bus-1", number=2)
     assert fresh_hub.stop(signal.SIGINT) == 0
     assert not processes_of(fresh_hub.data)

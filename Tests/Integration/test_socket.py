@@ -26,7 +26,7 @@ def deploy(
     position = {"sensor_type": "probe", "filter_sensors": {"site": "socket"}}
     (entry,) = person.json("deploy", write(folder / f"{app}.json", deployment(app, position, lang=lang, **conditions)))["entries"]
     instance = str(entry["instance_id"])
-    person.wait_until_running(instance, timeout=120)
+    person.wait_until_running(instance)
     return instance
 
 
