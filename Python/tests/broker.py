@@ -45,9 +45,11 @@ def _executable(name: str) -> str:
 class Broker:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        # Bound and not listening: nobody else gets the port, but the broker can listen there, as often as it starts.
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind(("127.0.0.1", 0))
+        self.port: int = self._port.getsockname()[1]
         self.socket = folder / "mqtt.sock"
         for user, password in PASSWORDS.items():
             passwords = folder / "passwords"
@@ -123,3 +125,4 @@ class Broker:
     def __exit__(self, *_: object) -> None:
         if self._process is not None and self._process.poll() is None:
             self.kill()
+        self._port.close()

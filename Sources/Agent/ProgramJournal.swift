@@ -79,6 +79,9 @@ struct ProgramJournal: ~Copyable {
     // MARK: For the hub
 
     /// What is to be sent next; nil where there is nothing, or the hub has not answered yet.
+    ///
+    /// Whoever listens hears of it first: once the hub knows that a program has ended for good, it takes the right to tell
+    /// of it from this node.
     mutating func next(at now: ContinuousClock.Instant) -> Batch? {
         guard sentAt == nil, isUnread else { return nil }
         guard let batch = backlog.entries(after: committed, limit: Self.maximumEntries), !batch.entries.isEmpty else {
@@ -90,8 +93,9 @@ struct ProgramJournal: ~Copyable {
         let first = batch.entries[0].number
         let entries = batch.entries.prefix { entry in
             bytes += entry.size
-            return bytes <= Self.maximumBytes || entry.number == first
+            return entry.number <= seen && (bytes <= Self.maximumBytes || entry.number == first)
         }
+        guard !entries.isEmpty else { return nil }
         sentAt = now
         return Batch(origin: origin, after: committed, entries: Array(entries))
     }

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any, Iterator
 
 import pytest
 
+from device import Client, declare
 from hub import BUILD, SENSORHUB, Hub
 from samples import deploy_sleeper, probe, register
-from services import MissingPostgres, Services
+from services import MissingPostgres, ServiceHub, Services
+
+# The files that take longest, longest first. Where several processes (pytest-xdist) take one file after the other, the
+# last ones are short then, and none of the processes is at work alone for long.
+LONGEST = [f"test_{name}.py" for name in (
+    "statistics", "device_apps", "virtual_sensors", "run", "journals", "incidents", "limits", "survival", "new_driver",
+    "supervision", "cli", "device_packages", "restart", "steering", "main_job", "socket", "run_terminal", "wrong_input",
+    "rollups", "commands", "gaps", "disk", "popen", "outages",
+)]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     for program in (SENSORHUB, BUILD / "sensorhub-watch", BUILD / "sensor-driver"):
         if not program.exists():
             pytest.exit(f"{program} is not built: make integration-tests, or set SENSORHUB_TEST_BUILD", returncode=2)
+    # Whoever runs us in the background may have us ignore these (nohup, a shell's &), and all programs that tests start
+    # would inherit that. They do not inherit a handler, and we ourselves go on ignoring them.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -33,24 +53,39 @@ def destroy(hub: Hub) -> None:
     assert not left, f"these processes have outlived sensorhub up: {left}"
 
 
-@pytest.fixture(scope="session")
-def hub() -> Iterator[Hub]:
-    """One hub for all tests that leave it as they would like to find it."""
+def running_hub() -> Iterator[Hub]:
     hub = Hub()
     try:
         yield hub.start()
     finally:
         destroy(hub)
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[Hub]:
+    """One hub for all tests that leave it as they would like to find it; each process that runs tests has one."""
+    yield from running_hub()
 
 
 @pytest.fixture(scope="module")
 def own_hub() -> Iterator[Hub]:
     """A running hub for the tests of one file."""
-    hub = Hub()
-    try:
-        yield hub.start()
-    finally:
-        destroy(hub)
+    yield from running_hub()
+
+
+@pytest.fixture(scope="module")
+def device_hub(own_hub: Hub) -> Hub:
+    """The same, whose person has added runtimes and announcements for apps on a device."""
+    declare(own_hub)
+    return own_hub
+
+
+@pytest.fixture(scope="module")
+def client(device_hub: Hub) -> Iterator[Client]:
+    """Of apps on a device."""
+    client = Client(device_hub)
+    yield client
+    client.close()
 
 
 @pytest.fixture
@@ -78,8 +113,17 @@ def services(request: pytest.FixtureRequest) -> Iterator[Services]:
 
 
 @pytest.fixture(scope="module")
+def person(services: Services) -> Iterator[ServiceHub]:
+    """A person at a hub with one agent, which run as services."""
+    services.start_hub()
+    hub = services.person_at("workshop")
+    yield hub
+    hub.close()
+
+
+@pytest.fixture(scope="module")
 def nothing_dies(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The same processes run at the end of a file as at its beginning, and the readings go on."""
+    """The same processes run at the end of a file as at its beginning, the hub knows it, and the readings go on."""
     register(hub, probe("taken-1", site="taken"), probe("taken-2", driver=False, site="taken"))
     instance = deploy_sleeper(hub, tmp_path_factory.mktemp("taken"), "taken", {"site": "taken"})
     hub.wait_until_running("taken-1")
@@ -90,6 +134,6 @@ def nothing_dies(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     before = processes()
     yield
-    hub.rpc("hub", "status")
+    assert hub.rpc("hub", "status")["nodes"] == [{"node": hub.node, "status": "online"}]
     hub.wait_for_more_readings("taken-1")
     assert processes() == before

@@ -8,15 +8,14 @@ import json
 import tarfile
 import uuid
 import zipfile
-from contextlib import contextmanager
-from typing import Any, Iterator, Optional, Union
+from typing import Any, Mapping, Optional, Union
 
 from paho.mqtt import client as paho
 
 from hub import Hub, wait_until
 from samples import write
 
-Files = dict[str, Union[str, bytes]]
+Files = Mapping[str, Union[str, bytes]]
 
 # Says what it was given, and runs until it is asked to stop.
 PYTHON_APP = """\
@@ -111,9 +110,7 @@ class Client:
             found = (json.loads(message.payload) for message in self.messages if message.topic == self.replies)
             return next((reply for reply in found if reply.get("id") == id), None)
 
-        reply = wait_until(answer, timeout, f"the reply to {service}")
-        assert reply is not None
-        return reply
+        return wait_until(answer, timeout, f"the reply to {service}")
 
     def ok(self, service: str, status: int = 200, **parameters: Any) -> dict[str, Any]:
         reply = self.call(service, **parameters)
@@ -131,7 +128,7 @@ class Client:
         assert reply["status"] in (200, 202) and reply["app_id"] == id and reply["error"] == "", reply
 
     def install(self, id: str, files: Files, type: Optional[str] = "executable") -> dict[str, Any]:
-        parameters = {} if type is None else {"app_type": type}
+        parameters: dict[str, Any] = {} if type is None else {"app_type": type}
         return self.ok("install_app", app_id=id, app_tarball=base64.b64encode(tar_gz(files)).decode(), **parameters)
 
     def app(self, id: str) -> dict[str, Any]:
@@ -142,45 +139,36 @@ class Client:
             found: dict[str, Any] = self.app(id).get("process", {})
             return found if found.get("state") == state else None
 
-        found = wait_until(process, timeout, f"{id} is {state}: {self.app(id)}")
-        assert found is not None
-        return found
+        return wait_until(process, timeout, f"{id} is {state}: {self.app(id)}")
 
     def on(self, topic: str) -> list[Any]:
         """What came on a topic below the device's own."""
         return [json.loads(m.payload) for m in list(self.messages) if m.topic == f"{self.base}/{topic}"]
 
 
-@contextmanager
-def device_hub() -> Iterator[Hub]:
-    """A hub whose person has added a runtime and announcements."""
-    hub = Hub()
-    try:
-        hub.start()
-        # It reads them at its start.
-        assert hub.stop() == 0
-        (hub.data / "runtimes").mkdir()
-        write(hub.data / "runtimes" / "shell.json", {
-            "name": "shell", "entry": "main.txt", "files": ["words.txt"],
-            "prepare": [{"file": "words.txt", "command": ["cp", "{APP}/words.txt", "{STATE}/prepared.txt"]}],
-            "start": ["sh", "{ENTRY}", "first"],
-        })
-        write(hub.data / "runtimes" / "cobol.json", {
-            "name": "cobol", "entry": "main.cob",
-            "needs": [{"program": "cobol-of-the-tests", "install": "look for punched cards"}],
-            "start": ["cobol-of-the-tests", "{ENTRY}"],
-        })
-        write(hub.data / "devices.json", {
-            "heartbeat_seconds": 1,
-            "announcements": [
-                {"on": "started", "topic": "hermes/tts/say", "payload": {"text": "{APP_NAME} has started", "siteId": "{DEVICE_ID}"}},
-                {"on": "stopped", "topic": "house/{DEVICE_ID}/said", "payload": "{APP_ID} is gone"},
-            ],
-        })
-        yield hub.start()
-    finally:
-        left = hub.destroy()
-        assert not left, f"these processes have outlived sensorhub up: {left}"
+def declare(hub: Hub) -> None:
+    """Adds runtimes and announcements, as a person does, and starts the hub again."""
+    assert hub.stop() == 0
+    (hub.data / "runtimes").mkdir()
+    write(hub.data / "runtimes" / "shell.json", {
+        "name": "shell", "entry": "main.txt", "files": ["words.txt"],
+        "prepare": [{"file": "words.txt", "command": ["cp", "{APP}/words.txt", "{STATE}/prepared.txt"]}],
+        "start": ["sh", "{ENTRY}", "first"],
+    })
+    write(hub.data / "runtimes" / "cobol.json", {
+        "name": "cobol", "entry": "main.cob",
+        "needs": [{"program": "cobol-of-the-tests", "install": "look for punched cards"}],
+        "start": ["cobol-of-the-tests", "{ENTRY}"],
+    })
+    write(hub.data / "devices.json", {
+        "heartbeat_seconds": 1,
+        "announcements": [
+            {"on": "started", "topic": "hermes/tts/say",
+             "payload": {"text": "{APP_NAME} has started", "siteId": "{DEVICE_ID}"}},
+            {"on": "stopped", "topic": "house/{DEVICE_ID}/said", "payload": "{APP_ID} is gone"},
+        ],
+    })
+    hub.start()
 
 
 def lines(hub: Hub, app: dict[str, Any]) -> list[str]:

@@ -26,7 +26,8 @@ Value = TypeVar("Value")
 
 
 def wait_until(
-    predicate: Callable[[], Value], timeout: float = 20, what: str = "", retry_on: tuple[type[Exception], ...] = (),
+    predicate: Callable[[], Optional[Value]], timeout: float = 20, what: str = "",
+    retry_on: tuple[type[Exception], ...] = (),
 ) -> Value:
     """Polls until `predicate` gives something true, and returns that."""
     deadline = time.monotonic() + timeout
@@ -315,7 +316,8 @@ class Hub:
         programs = self.rpc("programs", "list")["programs"]
         return next((program for program in programs if program["id"] == id), {})
 
-    def wait_until_running(self, *ids: str, timeout: float = 60) -> None:
+    def wait_until_running(self, *ids: str, timeout: float = 240) -> None:
+        """The first algorithm in Python on a hub has an environment made, which takes a minute on a busy machine."""
         for id in ids:
             wait_until(lambda: self.program(id).get("state") == "RUNNING", timeout, f"{id} is RUNNING")
 

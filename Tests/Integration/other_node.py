@@ -67,7 +67,7 @@ class Journal:
     def __init__(self, node: OtherNode, id: str, kind: str = "driver", origin: Optional[int] = None) -> None:
         self.node, self.id, self.kind, self.origin = node, id, kind, origin or now()
 
-    def message(self, after: int, *records: dict[str, Any]) -> dict[str, Any]:
+    def message(self, after: int, *records: Any) -> dict[str, Any]:
         return {
             "kind": "journal", "id": self.id, "program": self.kind, "origin": self.origin, "after": after,
             "records": list(records),
@@ -80,7 +80,7 @@ class Journal:
             if (answer["id"], answer["program"]) == (self.id, self.kind)
         ]
 
-    def send(self, after: int, *records: dict[str, Any], timeout: float = 20) -> tuple[int, int]:
+    def send(self, after: int, *records: Any, timeout: float = 20) -> tuple[int, int]:
         """Returns the hub's answer."""
         before = len(self.answers())
         self.node.report(self.message(after, *records))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Mapping, Union
 
 from hub import Hub
 
@@ -85,7 +85,7 @@ def write(path: Path, content: Any) -> Path:
     return path
 
 
-def make_zip(path: Path, files: dict[str, Union[str, bytes]]) -> Path:
+def make_zip(path: Path, files: Mapping[str, Union[str, bytes]]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(name, content)

@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -15,6 +14,7 @@ from typing import Any, Callable, Optional
 import psycopg
 
 from hub import CHECKOUT, SENSORHUB, Hub, end_processes, environment, processes_of, run, temporary_folder, wait_until
+from ports import free_port
 from samples import write
 
 CONNECTED = "connected to the broker"
@@ -22,12 +22,6 @@ CONNECTED = "connected to the broker"
 
 class MissingPostgres(Exception):
     pass
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def account(name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hub import SENSORHUB, Hub, environment, processes_of, run, wait_until
+from ports import free_port
 from samples import PROBE_TYPE, READING, deploy_sleeper, deployment, probe, register, write
 
 COMMANDS = [
@@ -232,11 +233,6 @@ def test_doctor_says_that_no_hub_runs(tmp_path: Path) -> None:
 
 
 def test_up_listens_where_it_is_told_and_tells_devices_so(own_hub: Hub, tmp_path: Path) -> None:
-    def free_port() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
     register(own_hub, probe("listen-1", driver=False))
     own_hub.stop()
     port = free_port()
@@ -271,7 +267,7 @@ def test_a_wrong_configuration_file_is_named(tmp_path: Path, content: str, expec
 def test_the_demo_runs_the_example_apps(fresh_hub: Hub) -> None:
     fresh_hub.start("--demo")
     names = ("bus-management-lightControl-1", "bus-management-fareCalculator-1", "load-alarm-loadAlarm-1")
-    fresh_hub.wait_until_running(*names, timeout=240)
+    fresh_hub.wait_until_running(*names)
     fresh_hub.wait_for_more_readings("this-machine", "lux-bus-1", number=2)
     assert fresh_hub.stop(signal.SIGINT) == 0
     assert not processes_of(fresh_hub.data)

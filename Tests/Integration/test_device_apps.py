@@ -11,29 +11,16 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
-from device import Client, INIT_CONF, PYTHON_APP, SHELL_APP, device_hub, lines, tar_gz, zipped
+from device import Client, INIT_CONF, PYTHON_APP, SHELL_APP, lines, tar_gz, zipped
 from hub import CHECKOUT, Hub, run, wait_until
 from samples import write
 
 
-@pytest.fixture(scope="module")
-def hub() -> Iterator[Hub]:
-    with device_hub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub: Hub) -> Iterator[Client]:
-    client = Client(hub)
-    yield client
-    client.close()
-
-
-def test_a_python_app_by_the_old_names(hub: Hub, client: Client) -> None:
+def test_a_python_app_by_the_old_names(device_hub: Hub, client: Client) -> None:
     assert client.ok("is_alive")["status"] == 200
     assert client.ok("apps")["apps"] == []
     reply = client.install("hello", {"app.py": PYTHON_APP, "requirements.txt": "# none\n"}, "py3")
@@ -50,14 +37,14 @@ def test_a_python_app_by_the_old_names(hub: Hub, client: Client) -> None:
     words = Path(f"/proc/{process['pid']}/cmdline").read_bytes().split(b"\0")
     assert words[-5].endswith(b"/app.py") and words[-4:] == [b"-l", b"a b", b"3", b""]
     assert [app["name"] for app in client.ok("apps.running")["apps"]] == ["hello"]
-    wait_until(lambda: "on stderr" in lines(hub, app), what="its lines")
-    assert 'arguments ["-l", "a b", "3"]' in lines(hub, app)
-    assert "parameters {}" in lines(hub, app)
+    wait_until(lambda: "on stderr" in lines(device_hub, app), what="its lines")
+    assert 'arguments ["-l", "a b", "3"]' in lines(device_hub, app)
+    assert "parameters {}" in lines(device_hub, app)
     assert "already running" in client.refused("start_app", 409, app_id="hello")
 
     client.ok("stop_app", app_id="hello")
     assert client.app("hello")["process"]["state"] == "STOPPED", "the reply is for what is done"
-    wait_until(lambda: "farewell" in lines(hub, app), what="its farewell")
+    wait_until(lambda: "farewell" in lines(device_hub, app), what="its farewell")
     assert not Path(f"/proc/{process['pid']}").exists()
     assert "not running" in client.refused("stop_app", 409, app_id="hello")
     client.ok("delete_app", app_id="hello")
@@ -68,11 +55,11 @@ def test_a_python_app_by_the_old_names(hub: Hub, client: Client) -> None:
 # Archives and envelopes
 
 
-def test_an_archive_as_it_is(hub: Hub, client: Client) -> None:
+def test_an_archive_as_it_is(device_hub: Hub, client: Client) -> None:
     """The app's id is in the topic or in app.info; replies go by MQTT 5 as well."""
     info = "name: raw-named\ntype: executable\n"
-    with hub.as_owner() as peer:
-        reply_topic = f"{hub.root}/clients/{hub.connection['user']}/raw"
+    with device_hub.as_owner() as peer:
+        reply_topic = f"{device_hub.root}/clients/{device_hub.connection['user']}/raw"
         peer.subscribe(reply_topic)
         install = f"{client.base}/install_app"
         reply = peer.request(f"{install}/raw-zip", zipped({"app": SHELL_APP, "app.info": "type: executable"}), reply_topic)
@@ -91,11 +78,11 @@ def test_an_archive_as_it_is(hub: Hub, client: Client) -> None:
         client.ok("delete_app", app_id=id)
 
 
-def test_what_nobody_hears_of_is_in_the_log(hub: Hub, client: Client) -> None:
+def test_what_nobody_hears_of_is_in_the_log(device_hub: Hub, client: Client) -> None:
     """Such as an archive that mosquitto_pub has sent."""
     client.publish(f"{client.base}/install_app/unheard", tar_gz({"app.py": ""}))
     client.publish(f"{client.base}/start_app", "{")
-    log = hub.data / "log" / "hub.log"
+    log = device_hub.data / "log" / "hub.log"
 
     def told(service: str) -> str:
         mark = f"{client.base}/{service}: refused, and the request names no topic for the reply: "
@@ -105,7 +92,7 @@ def test_what_nobody_hears_of_is_in_the_log(hub: Hub, client: Client) -> None:
     assert "neither an archive nor JSON" in wait_until(lambda: told("start_app"), what="a line about what is no JSON")
 
 
-def test_a_client_of_commlib_is_understood(hub: Hub, client: Client) -> None:
+def test_a_client_of_commlib_is_understood(device_hub: Hub, client: Client) -> None:
     """Its envelope, its reply topic, and the file message that its users put an archive in."""
     def call(service: str, **data: Any) -> dict[str, Any]:
         reply_to = f"rpc-{uuid.uuid4().hex}"
@@ -130,9 +117,9 @@ def test_a_client_of_commlib_is_understood(hub: Hub, client: Client) -> None:
     assert call("delete_app", app_id="enveloped")["status"] == 200
 
 
-def test_a_reply_goes_nowhere_else(hub: Hub, client: Client) -> None:
-    with hub.as_owner() as peer:
-        stolen = hub.topic("sensors/lux-1/control")
+def test_a_reply_goes_nowhere_else(device_hub: Hub, client: Client) -> None:
+    with device_hub.as_owner() as peer:
+        stolen = device_hub.topic("sensors/lux-1/control")
         peer.subscribe(stolen, f"{client.base}/app_stopped")
         for topic in (stolen, f"{client.base}/app_stopped", "rpc-a/b", "rpcs"):
             client.publish(f"{client.base}/is_alive", json.dumps({"reply_to": topic, "id": 1}))
@@ -143,10 +130,10 @@ def test_a_reply_goes_nowhere_else(hub: Hub, client: Client) -> None:
 # What a device tells
 
 
-def test_events_logs_statistics_and_announcements(hub: Hub, client: Client) -> None:
+def test_events_logs_statistics_and_announcements(device_hub: Hub, client: Client) -> None:
     client.follow(f"{client.base}/#")
     client.follow("hermes/tts/say")
-    client.follow(f"house/{hub.node}/said")
+    client.follow(f"house/{device_hub.node}/said")
     wait_until(lambda: len(client.on("heartbeat")) > 2, what="heartbeats")
     client.install("loud", {"app": SHELL_APP, "app.info": 'name: "A \\"loud\\" app"'})
     client.install("quiet", {
@@ -171,7 +158,7 @@ def test_events_logs_statistics_and_announcements(hub: Hub, client: Client) -> N
     wait_until(lambda: sum(m.topic.startswith("house/") for m in client.messages) == 2, what="both words")
     announced = [json.loads(m.payload) for m in client.messages if m.topic == "hermes/tts/say"]
     assert announced == [
-        {"text": 'A "loud" app has started', "siteId": hub.node}, {"text": "quiet has started", "siteId": hub.node}]
+        {"text": text, "siteId": device_hub.node} for text in ('A "loud" app has started', "quiet has started")]
     assert not [m.topic for m in client.messages if m.topic.startswith(f"{client.base}/app/quiet/")]
     for id in ("loud", "quiet"):
         client.ok("delete_app", app_id=id)
@@ -188,7 +175,7 @@ def test_the_page_of_an_app(client: Client) -> None:
     client.ok("delete_app", app_id="paged")
 
 
-def test_fast_deploy_leaves_nothing_behind(hub: Hub, client: Client) -> None:
+def test_fast_deploy_leaves_nothing_behind(device_hub: Hub, client: Client) -> None:
     client.follow(f"{client.base}/app/passing/logs")
     archive = base64.b64encode(tar_gz({"app": "#!/bin/sh\necho \"passing by $*\"\nsleep 1.5\n"})).decode()
     reply = client.ok(
@@ -198,11 +185,11 @@ def test_fast_deploy_leaves_nothing_behind(hub: Hub, client: Client) -> None:
     wait_until(lambda: client.app("passing") == {}, 30, "its end")
     assert not Path(f"/proc/{pid}").exists()
     assert "passing by now" in [line["log_msg"] for line in client.on("app/passing/logs")]
-    agent = hub.data / "agent"
+    agent = device_hub.data / "agent"
     wait_until(lambda: not (agent / "programs" / f"algorithm-{reply['instance']}").exists(), what="its folder's end")
     # What it did stays on record.
-    assert hub.rpc("logs", "get", id=reply["instance"])["lines"]
-    assert hub.value("SELECT count(*) FROM hub.app_version WHERE app_id = 'passing' AND archive <> ''") == 0
+    assert device_hub.rpc("logs", "get", id=reply["instance"])["lines"]
+    assert device_hub.value("SELECT count(*) FROM hub.app_version WHERE app_id = 'passing' AND archive <> ''") == 0
     # And again, as if it had never been there; one that is installed is not taken away.
     client.ok("fast_deploy", app_id="passing", app_type="executable", app_tarball=archive)
     client.ok("stop_app", app_id="passing")
@@ -211,8 +198,8 @@ def test_fast_deploy_leaves_nothing_behind(hub: Hub, client: Client) -> None:
     assert "is installed on device" in client.refused(
         "fast_deploy", 409, app_id="staying", app_type="executable", app_tarball=archive)
     # Nor where its name stands in app.info alone.
-    with hub.as_owner() as peer:
-        reply_topic = f"{hub.root}/clients/{hub.connection['user']}/raw"
+    with device_hub.as_owner() as peer:
+        reply_topic = f"{device_hub.root}/clients/{device_hub.connection['user']}/raw"
         peer.subscribe(reply_topic)
         raw = tar_gz({"app": SHELL_APP, "app.info": "name: staying\ntype: executable\n"})
         reply = peer.request(f"{client.base}/fast_deploy", raw, reply_topic)
@@ -225,18 +212,18 @@ def test_fast_deploy_leaves_nothing_behind(hub: Hub, client: Client) -> None:
     assert client.app("wrong") == {}
 
 
-def test_what_a_person_has_disabled_is_not_started(hub: Hub, client: Client) -> None:
+def test_what_a_person_has_disabled_is_not_started(device_hub: Hub, client: Client) -> None:
     instance = client.install("resting", {"app": SHELL_APP})["instance"]
     client.wait_for("resting", "STOPPED")
-    assert "apps start resting --node" in hub.refusal("start", instance)
-    hub.cli("disable", instance)
+    assert "apps start resting --node" in device_hub.refusal("start", instance)
+    device_hub.cli("disable", instance)
     assert f"is disabled: sensorhub enable {instance}" in client.refused("start_app", 409, app_id="resting")
-    hub.cli("enable", instance)
+    device_hub.cli("enable", instance)
     client.ok("start_app", app_id="resting")
     client.ok("delete_app", app_id="resting")
 
 
-def test_an_app_that_waits_for_its_next_try_can_be_stopped(hub: Hub, client: Client) -> None:
+def test_an_app_that_waits_for_its_next_try_can_be_stopped(device_hub: Hub, client: Client) -> None:
     client.install("crashing", {"app": "#!/bin/sh\nsleep 1.5\nexit 3\n", "exec.conf": "retry: true\n"})
     client.ok("start_app", app_id="crashing")
     client.wait_for("crashing", "EXITED")
@@ -248,7 +235,7 @@ def test_an_app_that_waits_for_its_next_try_can_be_stopped(hub: Hub, client: Cli
     client.ok("delete_app", app_id="crashing")
 
 
-def test_an_app_that_has_done_its_work_is_at_rest(hub: Hub, client: Client) -> None:
+def test_an_app_that_has_done_its_work_is_at_rest(device_hub: Hub, client: Client) -> None:
     client.install("done", {"app": "#!/bin/sh\nsleep 1.5\n", "exec.conf": "retry: true\n"})
     client.ok("start_app", app_id="done")
     client.wait_for("done", "EXITED")
@@ -259,22 +246,22 @@ def test_an_app_that_has_done_its_work_is_at_rest(hub: Hub, client: Client) -> N
 
 
 @pytest.mark.parametrize("is_own_topic", [True, False], ids=["a device's topic", "a request to the hub"])
-def test_a_retained_request_is_not_carried_out_again(hub: Hub, client: Client, is_own_topic: bool) -> None:
+def test_a_retained_request_is_not_carried_out_again(device_hub: Hub, client: Client, is_own_topic: bool) -> None:
     """It would come again with each start of the hub."""
     client.install("retained", {"app": SHELL_APP})
     client.ok("start_app", app_id="retained")
-    topic = f"{client.base}/delete_app" if is_own_topic else hub.topic("rpc/devices/delete_app")
-    request = {} if is_own_topic else {"node": hub.node}
-    with hub.as_owner() as owner:
+    topic = f"{client.base}/delete_app" if is_own_topic else device_hub.topic("rpc/devices/delete_app")
+    request = {} if is_own_topic else {"node": device_hub.node}
+    with device_hub.as_owner() as owner:
         owner.publish(topic, request | {"app_id": "other"}, retain=True)
         owner.publish(topic, request | {"app_id": "retained"}, retain=True)
         wait_until(lambda: client.app("retained") == {}, what="its end")
         client.install("retained", {"app": SHELL_APP})
-        pid = hub.part("hub")
+        pid = device_hub.part("hub")
         os.kill(pid, 9)
-        wait_until(lambda: hub.part("hub") != pid, what="a new hub", retry_on=(AssertionError,))
-        hub.close()
-        wait_until(lambda: hub.request("hub", "status", timeout=5)["status"] == 200, 60, retry_on=(Exception,))
+        wait_until(lambda: device_hub.part("hub") != pid, what="a new hub", retry_on=(AssertionError,))
+        device_hub.close()
+        wait_until(lambda: device_hub.request("hub", "status", timeout=5)["status"] == 200, 60, retry_on=(Exception,))
         assert client.app("retained")
         owner.publish(topic, b"", retain=True)
     client.ok("delete_app", app_id="retained")
@@ -283,7 +270,7 @@ def test_a_retained_request_is_not_carried_out_again(hub: Hub, client: Client, i
 # Rights, command line, restarts
 
 
-def test_the_client_of_the_guide(hub: Hub, client: Client, tmp_path: Path) -> None:
+def test_the_client_of_the_guide(device_hub: Hub, client: Client, tmp_path: Path) -> None:
     """As a newcomer copies it from docs/device-apps.md."""
     guide = (CHECKOUT / "docs" / "device-apps.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
@@ -291,31 +278,32 @@ def test_the_client_of_the_guide(hub: Hub, client: Client, tmp_path: Path) -> No
     script, archive = write(tmp_path / "client.py", code), tmp_path / "hello.tar.gz"
     archive.write_bytes(tar_gz({"app.py": "import time; time.sleep(1000)"}))
     result = subprocess.run(
-        [sys.executable, script, hub.data, hub.node, archive], capture_output=True, text=True, timeout=30)
+        [sys.executable, script, device_hub.data, device_hub.node, archive], capture_output=True, text=True, timeout=30)
     reply = json.loads(result.stdout)
     assert (reply["status"], reply["app_id"], reply["id"]) == (200, "hello", 1), result.stderr
     assert client.app("hello")["type"] == "py3"
     client.ok("delete_app", app_id="hello")
 
 
-def test_only_people_ask_and_only_the_device_tells(hub: Hub, client: Client) -> None:
-    hub.rpc("types", "register", document={
+def test_only_people_ask_and_only_the_device_tells(device_hub: Hub, client: Client) -> None:
+    device_hub.rpc("types", "register", document={
         "name": "lone", "company": "Tests", "sensor_data_structure": {"x": "int"}})
-    hub.rpc("sensors", "register", document=[{"sensor_type": "lone", "name": "lone-1", "no_of_fields": 1}])
-    with hub.as_device("lone-1") as device:
+    device_hub.rpc("sensors", "register", document=[{"sensor_type": "lone", "name": "lone-1", "no_of_fields": 1}])
+    with device_hub.as_device("lone-1") as device:
         assert not device.may_publish(f"{client.base}/is_alive")
         assert not device.may_publish(f"{client.base}/heartbeat")
         assert not device.may_publish("rpc-abc")
-    with hub.as_owner() as owner:
+    with device_hub.as_owner() as owner:
         assert owner.may_publish(f"{client.base}/is_alive", {})
         for topic in ("heartbeat", "connected", "disconnected", "app/x/logs"):
             assert not owner.may_publish(f"{client.base}/{topic}")
-    with hub.as_node() as node:
+    with device_hub.as_node() as node:
         assert not node.may_publish(f"{client.base}/delete_app")
         assert not node.may_publish("thing/other/app_manager/heartbeat")
 
 
-def test_the_command_line(hub: Hub, tmp_path: Path) -> None:
+def test_the_command_line(device_hub: Hub, tmp_path: Path) -> None:
+    hub = device_hub
     folder = tmp_path / "app"
     folder.mkdir()
     write(folder / "app", SHELL_APP)
@@ -344,7 +332,7 @@ def test_the_command_line(hub: Hub, tmp_path: Path) -> None:
     assert events == ["app.installed", "app.started", "app.deleted"]
 
 
-def test_the_device_goes_on_while_the_hub_is_away(hub: Hub, client: Client) -> None:
+def test_the_device_goes_on_while_the_hub_is_away(device_hub: Hub, client: Client) -> None:
     """And a killed agent's successor starts what was running, and not what was stopped."""
     client.follow(f"{client.base}/#")
     slow = SHELL_APP.replace("sleep 0.1", "sleep 1; echo tick")
@@ -354,7 +342,7 @@ def test_the_device_goes_on_while_the_hub_is_away(hub: Hub, client: Client) -> N
         client.wait_for(id, "RUNNING")
     client.ok("stop_app", app_id="resting")
     client.wait_for("resting", "STOPPED")
-    pid = hub.part("hub")
+    pid = device_hub.part("hub")
     os.kill(pid, 19)
     try:
         seen = len(client.on("app/going/logs")), len(client.on("heartbeat"))
@@ -364,7 +352,7 @@ def test_the_device_goes_on_while_the_hub_is_away(hub: Hub, client: Client) -> N
     finally:
         os.kill(pid, 18)
     connected = len(client.on("connected"))
-    os.kill(hub.part("agent"), 9)
+    os.kill(device_hub.part("agent"), 9)
     wait_until(lambda: client.on("disconnected"), what="the last word of the agent")
     wait_until(lambda: len(client.on("connected")) > connected, what="its successor")
     client.wait_for("going", "RUNNING")

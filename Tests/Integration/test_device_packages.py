@@ -5,26 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import time
-from typing import Any, Iterator, Optional
+from typing import Any, Optional
 
 import pytest
 
-from device import Client, Files, INIT_CONF, PYTHON_APP, SHELL_APP, device_hub, lines, tar_gz
+from device import Client, Files, INIT_CONF, PYTHON_APP, SHELL_APP, lines, tar_gz
 from hub import Hub, wait_until
 from other_node import OtherNode
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[Hub]:
-    with device_hub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub: Hub) -> Iterator[Client]:
-    client = Client(hub)
-    yield client
-    client.close()
 
 
 # init.conf, app.info, exec.conf
@@ -43,7 +30,7 @@ elsa_version: 1.0
 """
 
 
-def test_the_files_of_a_package_take_effect(hub: Hub, client: Client) -> None:
+def test_the_files_of_a_package_take_effect(device_hub: Hub, client: Client) -> None:
     client.install(
         "tidy", {"app.py": PYTHON_APP, "init.conf": INIT_CONF, "app.info": APP_INFO, "exec.conf": "priority: 7\n"},
         type=None)
@@ -62,29 +49,29 @@ def test_the_files_of_a_package_take_effect(hub: Hub, client: Client) -> None:
 
     client.start("tidy", app_args={"count": 4, "speed": 2})
     client.wait_for("tidy", "RUNNING", timeout=300)
-    wait_until(lambda: "nice 7" in lines(hub, app), what="its lines")
-    given = next(line for line in lines(hub, app) if line.startswith("parameters "))
+    wait_until(lambda: "nice 7" in lines(device_hub, app), what="its lines")
+    given = next(line for line in lines(device_hub, app) if line.startswith("parameters "))
     assert json.loads(given.removeprefix("parameters ")) == {
         "room": "kitchen", "speed": 2, "count": 4, "names": ["a", "b", 3]}
-    assert "arguments []" in lines(hub, app)
+    assert "arguments []" in lines(device_hub, app)
 
     # Another version: it is started anew, with the same values, as the new one takes them.
     changed = PYTHON_APP.replace('"nice"', '"version 2, nice"')
     client.install("tidy", {"app.py": changed, "init.conf": INIT_CONF, "app.info": APP_INFO}, type=None)
-    wait_until(lambda: "version 2, nice 0" in lines(hub, app), 60, "its new version")
-    again = [line for line in lines(hub, app) if line.startswith("parameters ")]
+    wait_until(lambda: "version 2, nice 0" in lines(device_hub, app), 60, "its new version")
+    again = [line for line in lines(device_hub, app) if line.startswith("parameters ")]
     assert again == [given, given]
     later = client.app("tidy")
     assert later["created_at"] == app["created_at"] and later["version"] != app["version"]
     stricter = INIT_CONF.replace("name: count", "name: amount")
-    error = client.call(
+    reply = client.call(
         "install_app", app_id="tidy", app_type="py3",
         app_tarball=base64.b64encode(tar_gz({"app.py": changed, "init.conf": stricter})).decode())
-    assert error["status"] == 409 and "stop it first" in error["error"]
+    assert reply["status"] == 409 and "stop it first" in reply["error"]
     client.ok("delete_app", app_id="tidy")
 
 
-def test_an_app_is_started_at_its_time(hub: Hub, client: Client) -> None:
+def test_an_app_is_started_at_its_time(device_hub: Hub, client: Client) -> None:
     start = time.time() + 4
     client.install("timed", {"app": SHELL_APP, "exec.conf": f"execution_timestamp: {start:.2f}\n"})
     client.ok("start_app", 202, app_id="timed")
@@ -102,25 +89,25 @@ def test_an_app_is_started_at_its_time(hub: Hub, client: Client) -> None:
     client.ok("delete_app", app_id="timed")
 
 
-def test_retries(hub: Hub, client: Client) -> None:
+def test_retries(device_hub: Hub, client: Client) -> None:
     failing = "#!/bin/sh\necho try\necho 'it broke' >&2\nexit 3\n"
     client.install("once", {"app": failing})
     error = client.refused("start_app", 500, app_id="once")
     assert error.startswith("app 'once' is FATAL: ") and "it broke" in error
     assert "it broke" in client.wait_for("once", "FATAL")["reason"]
-    assert lines(hub, client.app("once")).count("try") == 1
+    assert lines(device_hub, client.app("once")).count("try") == 1
 
     client.install("thrice", {"app": failing, "exec.conf": "retry: 1\nmax_retries: 2\n"})
     assert "app 'thrice' is BACKOFF: " in client.refused("start_app", 500, app_id="thrice")
     reason = client.wait_for("thrice", "FATAL")["reason"]
     assert reason.startswith("given up after 2 restarts: ") and "exit code 3" in reason and "it broke" in reason
-    assert lines(hub, client.app("thrice")).count("try") == 3
+    assert lines(device_hub, client.app("thrice")).count("try") == 3
     for id in ("once", "thrice"):
         # It may be started again by hand.
         assert client.call("start_app", app_id=id)["status"] == 500
         client.wait_for(id, "FATAL")
         instance = client.app(id)["process"]["instance"]
-        incidents = lambda: [i for i in hub.rpc("incidents", "list")["incidents"] if instance in i["subject"]]
+        incidents = lambda: [i for i in device_hub.rpc("incidents", "list")["incidents"] if instance in i["subject"]]
         wait_until(incidents, what="an incident")
         # It need not be looked after any more.
         assert client.ok("stop_app", app_id=id)["process"]["state"] == "STOPPED"
@@ -132,16 +119,16 @@ def test_retries(hub: Hub, client: Client) -> None:
 # Runtimes
 
 
-def test_a_runtime_that_a_person_has_declared(hub: Hub, client: Client) -> None:
+def test_a_runtime_that_a_person_has_declared(device_hub: Hub, client: Client) -> None:
     text = 'echo "ran $* with $(cat "$SENSORHUB_STATE/prepared.txt")"; sleep 1000'
     client.install("shelly", {"main.txt": text, "words.txt": "words"}, "shell")
     client.ok("start_app", app_id="shelly", app_args=["second"])
     client.wait_for("shelly", "RUNNING")
-    wait_until(lambda: "ran first second with words" in lines(hub, client.app("shelly")), what="its line")
+    wait_until(lambda: "ran first second with words" in lines(device_hub, client.app("shelly")), what="its line")
     client.ok("delete_app", app_id="shelly")
 
 
-def test_a_missing_interpreter_says_what_to_install(hub: Hub, client: Client) -> None:
+def test_a_missing_interpreter_says_what_to_install(device_hub: Hub, client: Client) -> None:
     for id, type, files, words in (
         ("cards", "cobol", {"main.cob": ""}, ["cobol-of-the-tests", "look for punched cards"]),
         ("flow", "nodered", {"flows.json": "[]"}, ["node-red", "sudo npm install --global node-red"]),
@@ -206,19 +193,19 @@ def test_a_wrong_request_is_refused(client: Client, parameters: dict[str, Any], 
     assert error in client.refused("install_app", 400, **parameters)
 
 
-def test_devices_that_are_not_there(hub: Hub, client: Client) -> None:
-    stranger = Client(hub, device="nowhere")
+def test_devices_that_are_not_there(device_hub: Hub, client: Client) -> None:
+    stranger = Client(device_hub, device="nowhere")
     try:
         assert "no device 'nowhere' was ever here" in stranger.refused("is_alive", 404)
     finally:
         stranger.close()
-    assert hub.request("devices", "is_alve", node=hub.node)["error"] == (
+    assert device_hub.request("devices", "is_alve", node=device_hub.node)["error"] == (
         "devices have no service 'is_alve' (did you mean 'is_alive'?)")
 
 
-def test_an_app_that_is_deleted_while_its_device_is_away_may_run_on(hub: Hub) -> None:
-    node = OtherNode(hub, "away").connect()
-    client = Client(hub, "away")
+def test_an_app_that_is_deleted_while_its_device_is_away_may_run_on(device_hub: Hub) -> None:
+    node = OtherNode(device_hub, "away").connect()
+    client = Client(device_hub, "away")
     try:
         wait_until(lambda: client.call("is_alive")["status"] == 200, what="the device is there")
         for id in ("asked", "idle"):
@@ -226,7 +213,7 @@ def test_an_app_that_is_deleted_while_its_device_is_away_may_run_on(hub: Hub) ->
         node.leave()
         wait_until(lambda: client.call("is_alive")["status"] == 503, what="the device is away")
         client.ok("start_app", 202, app_id="asked")
-        told = hub.cli("apps", "delete", "asked", "--node", "away")
+        told = device_hub.cli("apps", "delete", "asked", "--node", "away")
         assert told == "asked: deleted from away; it may run on there until that is online again\n"
         client.ok("delete_app", 200, app_id="idle")
     finally:
@@ -234,11 +221,11 @@ def test_an_app_that_is_deleted_while_its_device_is_away_may_run_on(hub: Hub) ->
         node.close()
 
 
-def test_what_broken_requirements_say_is_shown(hub: Hub, client: Client) -> None:
+def test_what_broken_requirements_say_is_shown(device_hub: Hub, client: Client) -> None:
     package = "sensorhub-no-such-package==9"
     client.install("broken", {"app.py": "", "requirements.txt": package}, "py3")
     assert client.call("start_app", app_id="broken")["status"] in (202, 500)
     process = client.wait_for("broken", "BACKOFF", timeout=300)
     assert "sensorhub-no-such-package" in process["reason"]
-    wait_until(lambda: any("ERROR" in line for line in lines(hub, client.app("broken"))), what="pip's own words")
+    wait_until(lambda: any("ERROR" in line for line in lines(device_hub, client.app("broken"))), what="pip's own words")
     client.ok("delete_app", app_id="broken")

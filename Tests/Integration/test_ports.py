@@ -10,19 +10,8 @@ from typing import Iterator
 import pytest
 
 from hub import Hub, processes_of, wait_until
+from ports import free_port
 from samples import probe, register
-
-
-def free_port() -> int:
-    """One below the range for outgoing connections, which nobody takes by chance."""
-    for port in range(17_000, 20_000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("no port is free")
 
 
 def prefer(hub: Hub, port: int) -> None:
@@ -72,6 +61,16 @@ def test_two_hubs_that_start_at_the_same_moment(two_hubs: tuple[Hub, Hub]) -> No
     holder.wait_for_more_readings("twin-1" if holder is first else "twin-2")
 
 
+def listen(port: int) -> socket.socket:
+    """Another program that takes the port."""
+    taken = socket.socket()
+    # For `free_port` holds it.
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind(("127.0.0.1", port))
+    taken.listen()
+    return taken
+
+
 def wait_for_database(hub: Hub) -> None:
     """By then the ports have been chosen, and the broker has yet to start."""
     wait_until(lambda: "creating the database" in hub.output.read_text(), what="the database's beginning")
@@ -82,23 +81,19 @@ def test_a_port_that_another_program_takes_meanwhile_is_left_to_it(fresh_hub: Hu
     prefer(fresh_hub, port)
     fresh_hub.launch()
     wait_for_database(fresh_hub)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
+    with listen(port):
         fresh_hub.wait_until_up()
         assert fresh_hub.broker[1] != port
         fresh_hub.rpc("hub", "status")
 
 
 def test_an_address_that_was_asked_for_is_named_when_another_program_takes_it(fresh_hub: Hub) -> None:
-    address = ("127.0.0.1", free_port())
-    fresh_hub.launch("--listen", f"{address[0]}:{address[1]}")
+    port = free_port()
+    fresh_hub.launch("--listen", f"127.0.0.1:{port}")
     wait_for_database(fresh_hub)
-    with socket.socket() as taken:
-        taken.bind(address)
-        taken.listen()
+    with listen(port):
         assert fresh_hub.wait(60) == 1
     output = fresh_hub.output.read_text()
-    assert f"cannot listen on {address[0]}:{address[1]}: another program listens there" in output
+    assert f"cannot listen on 127.0.0.1:{port}: another program listens there" in output
     assert "choose another port with --listen" in output
     assert not processes_of(fresh_hub.data)

@@ -12,11 +12,11 @@ import subprocess
 import termios
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
 import pytest
 
-from hub import SENSORHUB, Hub, environment, wait_until
+from hub import SENSORHUB, Hub, environment, processes_of, wait_until
 from test_commands import printed
 from test_outages import kept_down
 from test_run import commands
@@ -40,6 +40,16 @@ class Person:
         self.process = subprocess.Popen(
             [SENSORHUB, "run", "--data", str(hub.data), "--tty", *options, "--", *command], stdin=inner, stdout=inner,
             stderr=inner, env=environment(TERM="vt100"), cwd="/", start_new_session=True, preexec_fn=take_terminal)
+
+    def __enter__(self) -> Person:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        if self.keyboard >= 0:
+            self.leave()
 
     def resize(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self.keyboard, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -76,33 +86,24 @@ class Person:
         assert termios.tcgetattr(self.inner) == self.before, "the terminal is not as it was"
         return code
 
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
-        if self.keyboard >= 0:
-            self.leave()
-
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(own_hub: Hub) -> Iterator[None]:
     before = set(Path("/tmp").glob("sensorhub-*"))
     yield
     wait_until(lambda: not commands(own_hub), 60, "the end of all commands", (AssertionError,))
-    assert set(Path("/tmp").glob("sensorhub-*")) <= before
+    # Those of anybody else's tests go with these.
+    wait_until(lambda: set(Path("/tmp").glob("sensorhub-*")) <= before, what="no folder of a terminal is left")
 
 
 @pytest.fixture
 def shell(own_hub: Hub) -> Iterator[Person]:
-    person = Person(own_hub, "bash", "--norc", "--noprofile", "-i", options=("--env", f"PS1={PROMPT}"))
-    try:
+    with Person(own_hub, "bash", "--norc", "--noprofile", "-i", options=("--env", f"PS1={PROMPT}")) as person:
         person.see(PROMPT)
         # What comes then is nothing but what programs write.
         person.type("bind 'set enable-bracketed-paste off'\n")
         person.see(PROMPT)
         yield person
-    finally:
-        person.close()
 
 
 def test_a_shell_has_a_terminal(own_hub: Hub, shell: Person) -> None:
@@ -119,27 +120,26 @@ def test_a_shell_has_a_terminal(own_hub: Hub, shell: Person) -> None:
 
 
 def test_a_prompt_without_an_end_of_line_is_seen(own_hub: Hub) -> None:
-    person = Person(own_hub, "sh", "-c", "printf 'name? '; read name; printf \"hello $name\"; exit 5")
-    try:
+    with Person(own_hub, "sh", "-c", "printf 'name? '; read name; printf \"hello $name\"; exit 5") as person:
         person.see("name? ")
         person.type("Ada\n")
         person.see("hello Ada")
         assert person.end() == 5
-    finally:
-        person.close()
+
+
+def sleeps(hub: Hub) -> bool:
+    return "sleep 1000" in processes_of(hub.data).values()
 
 
 def test_ctrl_c_goes_to_the_job_in_the_foreground(own_hub: Hub, shell: Person) -> None:
     shell.type("sleep 1000\n")
-    shell.see("sleep 1000\r\n")
-    time.sleep(0.5)
+    wait_until(lambda: sleeps(own_hub), what="the job in the foreground")
     shell.type("\x03")
     shell.see(PROMPT)
     assert shell.ask("echo $?") == "130"
     # Ctrl-Z and job control, too.
     shell.type("sleep 1000\n")
-    shell.see("sleep 1000\r\n")
-    time.sleep(0.5)
+    wait_until(lambda: sleeps(own_hub), what="the job in the foreground")
     shell.type("\x1a")
     shell.see("Stopped")
     shell.see(PROMPT)
@@ -150,26 +150,20 @@ def test_ctrl_c_goes_to_the_job_in_the_foreground(own_hub: Hub, shell: Person) -
 
 
 def test_ctrl_d_ends_the_input(own_hub: Hub) -> None:
-    person = Person(own_hub, "sh", "-c", "echo up; cat; echo over")
-    try:
+    with Person(own_hub, "sh", "-c", "echo up; cat; echo over") as person:
         person.see("up")
         person.type("word\n\x04")
         person.see("over")
         assert person.end() == 0
-    finally:
-        person.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_end_it_as_they_would(own_hub: Hub, number: signal.Signals) -> None:
-    person = Person(own_hub, "sleep", "1000")
-    try:
+    with Person(own_hub, "sleep", "1000") as person:
         wait_until(lambda: commands(own_hub) and commands(own_hub)[0]["processes"] != 0, what="the command")
         wait_until(lambda: raw(person), what="a raw terminal")
         person.process.send_signal(number)
         assert person.end() == 128 + number
-    finally:
-        person.close()
 
 
 def raw(person: Person) -> bool:
@@ -177,22 +171,18 @@ def raw(person: Person) -> bool:
 
 
 def test_stop_ends_what_has_a_terminal(own_hub: Hub) -> None:
-    person = Person(own_hub, "sh", "-c", "trap '' TERM HUP; echo up; while :; do sleep 0.1; done")
-    try:
+    with Person(own_hub, "sh", "-c", "trap '' TERM HUP; echo up; while :; do sleep 0.1; done") as person:
         person.see("up")
         (program,) = commands(own_hub)
         own_hub.cli("signal", program["id"], "KILL")
         assert person.end() == 128 + signal.SIGKILL
-    finally:
-        person.close()
 
 
 def test_a_terminal_that_goes_away_is_told(own_hub: Hub, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     file = tmp_path / "file"
     script = f"trap 'echo farewell; echo hup > {file}; exit 3' HUP; echo up; while :; do sleep 0.1; done"
-    person = Person(own_hub, "sh", "-c", script)
-    try:
+    with Person(own_hub, "sh", "-c", script) as person:
         person.see("up")
         (program,) = commands(own_hub)
         person.leave()
@@ -201,13 +191,10 @@ def test_a_terminal_that_goes_away_is_told(own_hub: Hub, tmp_path: Path) -> None
         wait_until(lambda: not commands(own_hub), what="its end")
         assert own_hub.rpc("commands", "show", id=program["id"])["command"]["exit_code"] == 3
         assert ("stdout", "farewell") in printed(own_hub, program["id"])
-    finally:
-        person.close()
 
 
 def test_it_goes_on_without_a_person(own_hub: Hub) -> None:
-    person = Person(own_hub, "sh", "-c", "trap '' HUP; echo up; sleep 2; echo later; exit 4")
-    try:
+    with Person(own_hub, "sh", "-c", "trap '' HUP; echo up; sleep 2; echo later; exit 4") as person:
         person.see("up")
         (program,) = commands(own_hub)
         # Not even a farewell.
@@ -216,8 +203,6 @@ def test_it_goes_on_without_a_person(own_hub: Hub) -> None:
         wait_until(lambda: not commands(own_hub), what="its end")
         assert own_hub.rpc("commands", "show", id=program["id"])["command"]["exit_code"] == 4
         assert ("stdout", "later") in printed(own_hub, program["id"])
-    finally:
-        person.close()
 
 
 def test_the_terminal_does_without_hub_agent_and_broker(own_hub: Hub, shell: Person) -> None:
@@ -233,22 +218,16 @@ def test_the_terminal_does_without_hub_agent_and_broker(own_hub: Hub, shell: Per
 
 
 def test_much_output_arrives_whole(own_hub: Hub) -> None:
-    person = Person(own_hub, "sh", "-c", "seq 1 30000; echo over")
-    try:
+    with Person(own_hub, "sh", "-c", "seq 1 30000; echo over") as person:
         assert person.see("over").split() == [str(n) for n in range(1, 30_001)]
         assert person.end() == 0
-    finally:
-        person.close()
 
 
 def test_what_cannot_have_a_terminal(own_hub: Hub) -> None:
     assert "--tty is for a terminal" in own_hub.refusal("run", "--tty", "--", "true")
-    person = Person(own_hub, "/no/such/program")
-    try:
+    with Person(own_hub, "/no/such/program") as person:
         person.see("'/no/such/program' does not exist")
         assert person.end() == 127
-    finally:
-        person.close()
     # A relay that finds nobody.
     relay = str(SENSORHUB.parent / "sensorhub-watch")
     result = subprocess.run(

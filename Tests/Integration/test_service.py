@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
@@ -14,15 +14,6 @@ from hub import SENSORHUB, environment, run, wait_until
 from mqtt import Refused
 from samples import PROBE_TYPE, deploy_sleeper, probe, write
 from services import CONNECTED, ServiceHub, Services
-
-
-@pytest.fixture(scope="module")
-def person(services: Services) -> Iterator[ServiceHub]:
-    """A person at a hub with one agent."""
-    services.start_hub()
-    hub = services.person_at("workshop")
-    yield hub
-    hub.close()
 
 
 def register(person: ServiceHub, folder: Path, sensor: dict[str, Any]) -> None:

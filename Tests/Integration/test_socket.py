@@ -6,7 +6,6 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
@@ -20,14 +19,6 @@ OVER_SOCKET = True
 SWIFT = f"#!/bin/sh\nexec '{BUILD}/platform-latency' loop\n"
 
 
-@pytest.fixture(scope="module")
-def person(services: Services) -> Iterator[ServiceHub]:
-    services.start_hub()
-    hub = services.person_at("workshop")
-    yield hub
-    hub.close()
-
-
 def deploy(
     person: ServiceHub, folder: Path, app: str, script: str, text: str, lang: str, **conditions: bool,
 ) -> str:
@@ -35,7 +26,7 @@ def deploy(
     position = {"sensor_type": "probe", "filter_sensors": {"site": "socket"}}
     (entry,) = person.json("deploy", write(folder / f"{app}.json", deployment(app, position, lang=lang, **conditions)))["entries"]
     instance = str(entry["instance_id"])
-    person.wait_until_running(instance, timeout=120)
+    person.wait_until_running(instance)
     return instance
 
 

@@ -34,6 +34,17 @@ def running(own_hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> str:
     return instance
 
 
+def deploy_moody(hub: Hub, folder: Path, word: str) -> tuple[Path, str]:
+    """The file that holds its mood, `word` at first, and the instance's id."""
+    # Where any user may read it: root's algorithms are not root.
+    mood = hub.data / "mood"
+    mood.write_text(word)
+    hub.cli("apps", "install", "moody", app_zip(folder, "moody", "main.sh", MOODY.format(mood=mood), "probe"))
+    file = write(folder / "deployConfig.json", deployment("moody", {"sensor_type": "probe"}, isolation=False))
+    (entry,) = hub.json("deploy", file)["entries"]
+    return mood, str(entry["instance_id"])
+
+
 def test_a_restart_gives_a_new_process_and_run(own_hub: Hub, running: str) -> None:
     for id in (running, "steer-1"):
         before = own_hub.program(id)
@@ -111,13 +122,7 @@ def test_a_new_sensor_of_a_disabled_ones_name_is_not_disabled(own_hub: Hub) -> N
 
 def test_start_is_for_what_has_ended(own_hub: Hub, running: str, tmp_path: Path) -> None:
     assert f"'{running}' is RUNNING: sensorhub restart" in own_hub.refusal("start", running)
-    # Where any user may read it: root's algorithms are not root.
-    mood = own_hub.data / "mood"
-    mood.write_text("well")
-    own_hub.cli("apps", "install", "moody", app_zip(tmp_path, "moody", "main.sh", MOODY.format(mood=mood), "probe"))
-    file = write(tmp_path / "deployConfig.json", deployment("moody", {"sensor_type": "probe"}, isolation=False))
-    (entry,) = own_hub.json("deploy", file)["entries"]
-    id = entry["instance_id"]
+    mood, id = deploy_moody(own_hub, tmp_path, "well")
     wait_until(lambda: own_hub.program(id).get("state") == "EXITED", what="its good end")
     text = own_hub.refusal("signal", id, "HUP")
     assert f"'{id}' does not run: it is EXITED" in text
@@ -142,13 +147,7 @@ def waits_for(program: dict[str, Any]) -> float:
 
 
 def test_a_signal_reaches_the_program_and_is_on_record(own_hub: Hub, tmp_path: Path) -> None:
-    # Where any user may read it: root's algorithms are not root.
-    mood = own_hub.data / "mood"
-    mood.write_text("on")
-    own_hub.cli("apps", "install", "moody", app_zip(tmp_path, "moody", "main.sh", MOODY.format(mood=mood), "probe"))
-    file = write(tmp_path / "deployConfig.json", deployment("moody", {"sensor_type": "probe"}, isolation=False))
-    (entry,) = own_hub.json("deploy", file)["entries"]
-    id = entry["instance_id"]
+    _, id = deploy_moody(own_hub, tmp_path, "on")
     own_hub.wait_until_running(id)
     program = own_hub.program(id)
     reply = own_hub.json("signal", id, "hup")

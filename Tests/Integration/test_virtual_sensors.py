@@ -340,7 +340,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(own_hub: Hub, tmp_path: P
     register_virtual(hub, "steady-1")
     install(hub, tmp_path, "steady", STEADY, [], ["virtual"])
     (instance,) = deploy(hub, entry("steady", "steady-1"))
-    hub.wait_until_running(instance, timeout=120)
+    hub.wait_until_running(instance)
     file = Path(hub.environment_of(instance)["SENSORHUB_STATE"]) / "told"
     hub.close()
 
