@@ -25,7 +25,7 @@ from typing import Any, Callable, Iterator, Optional
 
 from broker import ROOT, Broker
 from devices import Emulated, GPIOChip, I2CBus
-from guest import Guest, GuestError, Process
+from guest import Guest, Process
 from sensor import Sensor, configuration
 
 CHECKOUT = Path(__file__).resolve().parents[2]
