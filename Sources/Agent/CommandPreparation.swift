@@ -24,10 +24,11 @@ struct CommandPreparation: Sendable {
         }
         let environment = site.environment(of: program, password: "")
             .merging(command.environment) { _, asked in asked }
-        let specification = ProgramSpecification(
+        var specification = ProgramSpecification(
             executable: command.arguments[0], arguments: Array(command.arguments.dropFirst()), environment: environment,
             workingDirectory: state, input: command.hasInput ? .pipe : .none,
             restart: RestartPolicy(.never, startSeconds: .zero, startRetries: 0))
+        specification.overflow = .held
         return try site.confine(specification, of: program, limits: .none)
     }
 }

@@ -1,7 +1,8 @@
 import Glibc
 
 /// Turns what a program writes into lines, in batches. It keeps little, however much and whatever the program writes:
-/// long lines are cut, and of a flood of lines only as many are kept as `Allowance` says, and the rest are counted.
+/// long lines are cut, and of a flood of lines only as many are taken as `Allowance` says. The rest are counted, or the
+/// program has to wait with them.
 package struct OutputBuffer {
     package static let maximumLineBytes = 8 << 10
     package static let batchLines = 100
@@ -10,27 +11,41 @@ package struct OutputBuffer {
     /// once more for each.
     struct Allowance {
         static let burst = 20_000.0
-        static let perSecond = 500.0
-
+        private let perSecond: Double
         private var left = burst
         private var since: Int64 = 0
 
-        /// - Parameter time: microseconds since 1970; a clock that is set back gives nothing.
-        mutating func take(_ bytes: Int, at time: Int64) -> Bool {
-            if time > since {
-                left = min(Self.burst, left + Double(time - since) / 1e6 * Self.perSecond)
-            }
-            since = time
+        init(_ overflow: OutputOverflow) {
+            perSecond = overflow == .held ? 2_000 : 500
+        }
+
+        /// - Parameters:
+        ///   - isDue: true for a line that is taken in any case, and makes the next ones wait.
+        ///   - time: microseconds since 1970; a clock that is set back gives nothing.
+        mutating func take(_ bytes: Int, isDue: Bool, at time: Int64) -> Bool {
+            refill(at: time)
             let cost = 1 + Double(bytes >> 10)
-            guard left >= cost else { return false }
+            guard isDue || left >= cost else { return false }
             left -= cost
             return true
+        }
+
+        /// How long until there is a line to take.
+        mutating func pause(at time: Int64) -> Duration {
+            refill(at: time)
+            return left >= 1 ? .zero : .seconds((1 - left) / perSecond)
+        }
+
+        private mutating func refill(at time: Int64) {
+            if time > since { left = min(Self.burst, left + Double(time - since) / 1e6 * perSecond) }
+            since = time
         }
     }
 
     private var lines: [OutputLine] = []
     private var unfinished: [OutputLine.Stream: UnfinishedLine] = [:]
-    private var allowance = Allowance()
+    private let overflow: OutputOverflow
+    private var allowance: Allowance
     /// The second (since 1970) in which lines were dropped last.
     private var second: Int64 = 0
     private var dropped = 0
@@ -46,8 +61,15 @@ package struct OutputBuffer {
     }
 
     /// - Parameter positions: how many bytes of each stream others have taken before.
-    package init(positions: [OutputLine.Stream: Int64] = [:]) {
+    package init(positions: [OutputLine.Stream: Int64] = [:], overflow: OutputOverflow = .dropped) {
         self.positions = positions
+        self.overflow = overflow
+        allowance = Allowance(overflow)
+    }
+
+    /// How long the program is to wait with what it writes.
+    mutating func pause(at time: Int64) -> Duration {
+        overflow == .held ? allowance.pause(at: time) : .zero
     }
 
     /// True while nothing waits for `flush`.
@@ -117,7 +139,7 @@ package struct OutputBuffer {
             line.count = 0
         }
         countDropped(at: time)
-        guard allowance.take(line.bytes.count, at: time) else {
+        guard allowance.take(line.bytes.count, isDue: overflow == .held, at: time) else {
             dropped += 1
             return
         }

@@ -17,6 +17,7 @@ extension ProgramSpecification {
         if let groupID { object["group"] = .int(Int64(groupID)) }
         if let cgroup { object["cgroup"] = .string(cgroup) }
         if let systemctl { object["systemctl"] = .array(systemctl.map { .string($0) }) }
+        if overflow != .dropped { object["overflow"] = .string(overflow.rawValue) }
         if wrappers > 0 { object["wrappers"] = .int(Int64(wrappers)) }
         if !resourceLimits.isEmpty {
             object["limits"] = .array(
@@ -46,6 +47,12 @@ extension ProgramSpecification {
             stopSignal: Int32(try reader.required("stop_signal").int(1...64)),
             stopWait: try Duration(try reader.required("stop_wait")))
         self.input = input
+        if let word = try reader.optional("overflow") {
+            guard let overflow = OutputOverflow(rawValue: try word.string()) else {
+                throw word.error("is no such rule")
+            }
+            self.overflow = overflow
+        }
         cgroup = try reader.optional("cgroup")?.string()
         systemctl = try reader.optional("systemctl")?.items().map { (item) throws(ValidationError) in try item.string()
         }

@@ -35,6 +35,14 @@ public enum ProgramInput: String, Sendable, Hashable {
     case pipe
 }
 
+/// What becomes of output that is more than a watch takes.
+public enum OutputOverflow: String, Sendable, Hashable {
+    /// It is dropped and counted: the program is not to wait for us.
+    case dropped
+    /// The program waits, as for any pipe whose reader is slow: what it writes is its result.
+    case held
+}
+
 /// What to run, and how.
 public struct ProgramSpecification: Sendable, Hashable {
     /// A path, or a name that is looked up in the `PATH` of `environment`.
@@ -58,6 +66,7 @@ public struct ProgramSpecification: Sendable, Hashable {
     /// wrapping cannot end by the signal that its program ended by: it ends with 128 and the signal's number.
     public var wrappers = 0
     public var input: ProgramInput
+    public var overflow = OutputOverflow.dropped
     public var restart: RestartPolicy
     /// What asks the program's process group to end.
     public var stopSignal: Int32

@@ -21,6 +21,8 @@ package struct TerminalRelay {
     private var toLog: [UInt8] = []
     private var toProgram: [UInt8] = []
     private var hasLog = true
+    /// Bytes that the log had no room for.
+    private var unlogged = 0
 
     /// Of what is on its way; whoever writes more waits.
     private static let maximumBytes = 64 << 10
@@ -103,7 +105,7 @@ package struct TerminalRelay {
     }
 
     private mutating func wait(isOver: Bool = false) {
-        let hasRoom = toPerson.count < Self.maximumBytes && toLog.count < Self.maximumBytes && !isOver
+        let hasRoom = toPerson.count < Self.maximumBytes && !isOver
         var descriptors = [
             pollfd(fd: isOver ? -1 : signals, events: Int16(POLLIN), revents: 0),
             pollfd(
@@ -179,13 +181,24 @@ package struct TerminalRelay {
     /// - Returns: how many bytes have come.
     @discardableResult
     private mutating func takeOutput() -> Int {
-        guard toPerson.count < Self.maximumBytes, toLog.count < Self.maximumBytes else { return 0 }
+        guard toPerson.count < Self.maximumBytes else { return 0 }
         var bytes = [UInt8](repeating: 0, count: 16 << 10)
         let count = read(terminal, &bytes, bytes.count)
         guard count > 0 else { return 0 }
         if socket >= 0 { toPerson += bytes[..<count] }
-        if hasLog { toLog += bytes[..<count] }
+        if hasLog { log(bytes[..<count]) }
         return count
+    }
+
+    /// The log is slower than a terminal, and the person does not wait for it.
+    private mutating func log(_ bytes: ArraySlice<UInt8>) {
+        guard toLog.count < Self.maximumBytes else {
+            unlogged += bytes.count
+            return
+        }
+        if unlogged > 0 { toLog += "\n… \(unlogged) bytes dropped\n".utf8 }
+        unlogged = 0
+        toLog += bytes
     }
 
     private mutating func write() {
@@ -213,11 +226,12 @@ package struct TerminalRelay {
         var rest = 0
         var isRead = false
         while Instant.now < deadline, !(isRead && toPerson.isEmpty && toLog.isEmpty) {
-            if !isRead, toPerson.count < Self.maximumBytes, toLog.count < Self.maximumBytes {
+            if !isRead, toPerson.count < Self.maximumBytes {
                 let count = takeOutput()
                 rest += count
                 isRead = count == 0 || rest >= Self.maximumRest
             }
+            if unlogged > 0 { log([]) }
             if socket >= 0, !Self.write(&toPerson, to: socket) { toPerson = [] }
             if !Self.write(&toLog, to: STDOUT_FILENO) { toLog = [] }
             if !(toPerson.isEmpty && toLog.isEmpty) { wait(isOver: true) }

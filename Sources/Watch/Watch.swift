@@ -25,6 +25,8 @@ package final class Watch {
     private var process: ProgramProcess?
     private var input: InputPipe
     private var isInputHeld = false
+    /// Until when the program waits with its output.
+    private var heldUntil: ContinuousClock.Instant?
     private var timer: (timer: ProgramStateMachine.Timer, at: ContinuousClock.Instant)?
     private var nextLook = ContinuousClock.now + lookInterval
     /// What the disk has not taken yet.
@@ -63,7 +65,7 @@ package final class Watch {
             stages.append(stage)
         }
         self.stages = stages
-        output = OutputBuffer(positions: positions)
+        output = OutputBuffer(positions: positions, overflow: order.specification.overflow)
         input = InputPipe(path: folder.input, kind: order.specification.input)
         let memory = journal.memory
         start = memory?.start ?? 0
@@ -213,8 +215,8 @@ package final class Watch {
         var descriptors = [
             pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
             pollfd(fd: control.descriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: stages[0].pipe, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: stages[1].pipe, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: heldUntil == nil ? stages[0].pipe : -1, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: heldUntil == nil ? stages[1].pipe : -1, events: Int16(POLLIN), revents: 0),
             pollfd(fd: process?.descriptor ?? -1, events: Int16(POLLIN), revents: 0),
             pollfd(fd: input.isWaiting ? input.descriptor : -1, events: Int16(POLLOUT), revents: 0),
         ]
@@ -223,9 +225,9 @@ package final class Watch {
     }
 
     private var pause: Duration {
-        if stages.contains(where: \.isUnread) { return .zero }
+        if heldUntil == nil, stages.contains(where: \.isUnread) { return .zero }
         let now = ContinuousClock.now
-        var next = min(nextLook, timer?.at ?? nextLook)
+        var next = min(nextLook, timer?.at ?? nextLook, heldUntil ?? nextLook)
         // Lines that are being counted, and what a full disk may take by now.
         if !output.isEmpty || !unwritten.isEmpty { next = min(next, now + .seconds(1)) }
         // One more, so that it is not a little too early.
@@ -266,7 +268,9 @@ package final class Watch {
     // MARK: Output
 
     private func takeOutput() {
-        for index in stages.indices { take(&stages[index]) }
+        let pause = output.pause(at: microsecondsNow())
+        heldUntil = pause > .zero ? ContinuousClock.now + pause : nil
+        if heldUntil == nil { for index in stages.indices { take(&stages[index]) } }
         let lines = output.flush(at: microsecondsNow())
         if !lines.isEmpty { write(lines) }
         for index in stages.indices {

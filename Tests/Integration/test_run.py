@@ -121,6 +121,13 @@ def test_a_signal_that_comes_early_is_not_lost(own_hub: Hub) -> None:
     assert run.end() == (128 + signal.SIGINT, "", "")
 
 
+def test_a_flood_waits_and_loses_nothing(own_hub: Hub) -> None:
+    run = Foreground(own_hub, "--", "sh", "-c", "seq 1 30000; seq 30001 30010 >&2")
+    code, out, err = run.end(120)
+    assert (code, err.split()) == (0, [str(n) for n in range(30_001, 30_011)])
+    assert out.split() == [str(n) for n in range(1, 30_001)]
+
+
 def test_a_reader_that_leaves_ends_the_program(own_hub: Hub) -> None:
     run = Foreground(own_hub, "--", "sh", "-c", "while :; do echo y; sleep 0.05; done")
     assert run.line() == "y"

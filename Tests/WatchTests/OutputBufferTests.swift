@@ -64,6 +64,27 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
     #expect(rest.last?.text == "… 20735 lines dropped")
 }
 
+@Test func aProgramThatWaitsLosesNoLine() {
+    var buffer = OutputBuffer(overflow: .held)
+    #expect(buffer.pause(at: 5_000_000) == .zero)
+    let flood = bytes((0..<21_999).map { "\($0)\n" }.joined())
+    let count = buffer.append(flood, .stdout, at: 5_000_000).joined().count + buffer.flush(at: 5_000_000).count
+    #expect(count == 21_999)
+    // 2,000 too many, with the next one.
+    #expect(buffer.pause(at: 5_000_000) == .seconds(1))
+    #expect(buffer.pause(at: 5_750_000) == .milliseconds(250))
+    #expect(buffer.pause(at: 6_000_000) == .zero)
+    // What is left at the end is not waited with.
+    _ = buffer.append(bytes("a\nb\nc"), .stdout, at: 6_000_000)
+    #expect(buffer.finish(at: 6_000_000).map(\.text) == ["a", "b", "c"])
+}
+
+@Test func whoDropsDoesNotWait() {
+    var buffer = OutputBuffer()
+    _ = buffer.append(bytes(String(repeating: "x\n", count: 30_000)), .stdout, at: 5_000_000)
+    #expect(buffer.pause(at: 5_000_000) == .zero)
+}
+
 @Test func longLinesCountMoreThanOnce() {
     var buffer = OutputBuffer()
     let line = [UInt8](repeating: 0x78, count: 7_300) + [0x0A]

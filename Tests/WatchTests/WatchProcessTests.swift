@@ -119,12 +119,21 @@ extension WatchFolder {
 
 @Test func killedWatchesLoseNothingAndStartNothingTwice() async throws {
     let kept = try Kept()
+    let rest = "\(kept.folder.path)/rest"
     let folder = try kept.watch(
-        "a", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $$ $i; [ $((i % 20)) -eq 0 ] && sleep 0.02; done; exit 7",
-        RestartPolicy(.never, startSeconds: .zero))
-    // The first one at once: a slow machine might not come to another.
+        "a",
+        """
+        i=0
+        while [ $i -lt 3000 ]; do
+            i=$((i+1)); echo $$ $i; [ $((i % 20)) -eq 0 ] && sleep 0.02
+            [ $i -eq 20 ] && until [ -e \(rest) ]; do sleep 0.05; done
+        done
+        exit 7
+        """, RestartPolicy(.never, startSeconds: .zero))
+    // The program waits for the first one: a slow machine might come to none.
     try await folder.wait("a line") { !$0.lines.isEmpty }
     var kills = kill(try #require(folder.watchProcess), SIGKILL) == 0 ? 1 : 0
+    try kept.folder.write("rest", "")
     let deadline = ContinuousClock.now + .seconds(60)
     while folder.states.last != .exited {
         try await Task.sleep(for: .milliseconds(Int.random(in: 20...200)))
