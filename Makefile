@@ -48,10 +48,13 @@ unit-tests: bootstrap ## run the tests in Swift
 	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4 $(SWIFT) test --scratch-path $(BUILD) --skip-build
 
 python-tests: $(venv)/ready ## run the tests of the platform library for Python
-	cd Python && $(abspath $(venv))/bin/pytest -q
+	@# They wait most of the time, as those of the whole hub do: several processes share them.
+	cd Python && $(abspath $(venv))/bin/pytest -q -n 4 --dist worksteal
 
 integration-tests: unit-tests $(venv)/ready ## run the tests of the whole hub, with real broker, database and drivers
-	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/pytest -q Tests/Integration
+	@# A file's tests share hubs, so they stay together; Tests/Integration/conftest.py says which files come first.
+	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug $(abspath $(venv))/bin/pytest -q -n 3 --dist loadfile \
+		--no-loadscope-reorder Tests/Integration
 
 hardware-test: unit-tests $(venv)/ready ## test drivers with real GPIO and I2C devices of a kernel, in a machine under QEMU
 	SENSORHUB_TEST_BUILD=$(abspath $(BUILD))/debug SENSORHUB_LAB=$(abspath $(BUILD))/hardware-lab \

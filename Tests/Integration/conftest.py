@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any, Iterator
 
 import pytest
@@ -10,6 +11,19 @@ from device import Client, declare
 from hub import BUILD, SENSORHUB, Hub
 from samples import deploy_sleeper, probe, register
 from services import MissingPostgres, ServiceHub, Services
+
+# The files that take longest, longest first. Where several processes (pytest-xdist) take one file after the other, the
+# last ones are short then, and none of the processes is at work alone for long.
+LONGEST = [f"test_{name}.py" for name in (
+    "statistics", "device_apps", "virtual_sensors", "run", "journals", "incidents", "limits", "survival", "new_driver",
+    "supervision", "cli", "device_packages", "restart", "steering", "main_job", "socket", "run_terminal", "wrong_input",
+    "rollups", "commands", "gaps", "disk", "popen", "outages",
+)]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -34,24 +48,33 @@ def destroy(hub: Hub) -> None:
     assert not left, f"these processes have outlived sensorhub up: {left}"
 
 
-@pytest.fixture(scope="session")
-def hub() -> Iterator[Hub]:
-    """One hub for all tests that leave it as they would like to find it."""
+@pytest.fixture(scope="session", autouse=True)
+def signals_are_not_ignored() -> None:
+    """Whoever runs us in the background may have us ignore some (nohup, a shell's &), and all programs that tests start
+    would inherit that. They do not inherit a handler, and we ourselves go on ignoring them."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+def running_hub() -> Iterator[Hub]:
     hub = Hub()
     try:
         yield hub.start()
     finally:
         destroy(hub)
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[Hub]:
+    """One hub for all tests that leave it as they would like to find it; each process that runs tests has one."""
+    yield from running_hub()
 
 
 @pytest.fixture(scope="module")
 def own_hub() -> Iterator[Hub]:
     """A running hub for the tests of one file."""
-    hub = Hub()
-    try:
-        yield hub.start()
-    finally:
-        destroy(hub)
+    yield from running_hub()
 
 
 @pytest.fixture(scope="module")
