@@ -30,11 +30,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     for program in (SENSORHUB, BUILD / "sensorhub-watch", BUILD / "sensor-driver"):
         if not program.exists():
             pytest.exit(f"{program} is not built: make integration-tests, or set SENSORHUB_TEST_BUILD", returncode=2)
-    # Whoever runs us in the background may have us ignore these (nohup, a shell's &), and all programs that tests start
-    # would inherit that. They do not inherit a handler, and we ourselves go on ignoring them.
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-        if signal.getsignal(number) == signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -51,6 +46,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
 def destroy(hub: Hub) -> None:
     left = hub.destroy()
     assert not left, f"these processes have outlived sensorhub up: {left}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_are_not_ignored() -> None:
+    """Whoever runs us in the background may have us ignore some (nohup, a shell's &), and all programs that tests start
+    would inherit that. They do not inherit a handler, and we ourselves go on ignoring them."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def running_hub() -> Iterator[Hub]:
