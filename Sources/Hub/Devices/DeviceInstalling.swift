@@ -95,7 +95,8 @@ extension HubCore {
 
     // MARK: Archives
 
-    private static let maximumArchiveBytes = 48 << 20
+    /// In base64, with what is around it, within the largest packet that the broker takes (mosquitto.conf).
+    private static let maximumArchiveBytes = 47 << 20
 
     /// The bytes of the archive: as they came, or in base64, alone or as `data` of a file message.
     private func archive(_ parameters: DocumentReader, _ raw: [UInt8]?) throws -> [UInt8] {
