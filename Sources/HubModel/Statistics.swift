@@ -19,7 +19,7 @@ public struct ProgramUsage: Sendable, Hashable {
     public var bytesWritten: Int64?
     /// Since the start of its first process.
     public var uptimeSeconds: Double
-    /// What its first process is; nil where nothing is told of it.
+    /// Its own process, without what isolates it; nil where nothing is told of it.
     public var process: ProcessDescription?
 
     public init(
@@ -105,8 +105,7 @@ public struct ProcessDescription: Sendable, Hashable {
     var members: JSONObject {
         [
             "main": .int(pid), "line": .string(commandLine), "started": .int(startTime), "uid": .int(userID),
-            "user": .string(user),
-            "nice": .int(niceness), "parent": .int(parent), "status": .string(status),
+            "user": .string(user), "nice": .int(niceness), "parent": .int(parent), "status": .string(status),
         ]
     }
 

@@ -1,4 +1,5 @@
 import CPQ
+import Glibc
 
 /// A connection to PostgreSQL. Calls block; it is for one thread at a time.
 public final class Connection {
@@ -12,18 +13,17 @@ public final class Connection {
     /// - Parameters:
     ///   - target: a connection string or URI as libpq has them.
     ///   - name: whose connection it is, for people who look at `pg_stat_activity`.
+    ///   - patienceSeconds: how long the server may take to answer, where `target` does not say; 0 is without end.
     /// - Throws: `PostgresError`; `isUnavailable` says whether another try makes sense.
-    public init(_ target: String, name: String = "sensorhub") throws(PostgresError) {
-        handle = target.withCString { target in
-            name.withCString { name in
-                "dbname".withCString { first in
-                    "fallback_application_name".withCString { second in
-                        // The first value stands for a whole connection string.
-                        PQconnectdbParams([first, second, nil], [target, name, nil], 1)
-                    }
-                }
-            }
-        }
+    public init(_ target: String, name: String = "sensorhub", patienceSeconds: Int = 0) throws(PostgresError) {
+        // What comes later counts; `dbname` stands for a whole connection string.
+        let parameters = [
+            ("connect_timeout", "\(patienceSeconds)"), ("dbname", target), ("fallback_application_name", name),
+        ]
+        let words = parameters.map { (strdup($0.0), strdup($0.1)) }
+        defer { for word in words.flatMap({ [$0.0, $0.1] }) { free(word) } }
+        handle = PQconnectdbParams(
+            words.map { UnsafePointer($0.0) } + [nil], words.map { UnsafePointer($0.1) } + [nil], 1)
         guard PQstatus(handle) == CONNECTION_OK else {
             // `deinit` runs after this as well, and frees the handle.
             throw PostgresError(connection: handle)

@@ -149,7 +149,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
     private func database(_ target: String) -> [Finding] {
         do {
-            let database = try Connection(target)
+            let database = try Connection(target, patienceSeconds: 5)
             let size = try database.query("SELECT pg_size_pretty(pg_database_size(current_database())) AS size")[0]
                 .text("size")
             let missing = try database.query("SELECT to_regclass('hub.sensor') IS NULL AS missing")[0].bool("missing")

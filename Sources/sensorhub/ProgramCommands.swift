@@ -8,7 +8,8 @@ struct ProgramsCommand: AsyncParsableCommand {
         discussion: """
             Columns: \(columns.map(\.name).joined(separator: ", ")). RUNS counts how often it was started. CPU is in percent \
             of one core, with that of children; it, memory, files and the like are of the latest sample, taken at SAMPLED. \
-            USER, NICE, STATUS and LINE (the command line) are of the program's first process.
+            USER, NICE, STATUS and LINE (the command line) are of the program's own process, whose number is MAIN: where it is \
+            isolated, PID is that of what isolates it.
             Such as --columns id,cpu,memory --sort=-cpu --where 'cpu>50' --where 'memory>50M'
             """)
     @OptionGroup var list: ListOptions

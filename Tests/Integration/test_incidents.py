@@ -161,6 +161,16 @@ def test_a_database_that_does_not_answer(own_hub: Hub, watch: Watch) -> None:
     own_hub.wait_for_more_readings("incidents-2")
 
 
+def test_doctor_does_not_wait_for_a_database_that_takes_no_connection(own_hub: Hub) -> None:
+    pid = own_hub.part("postgres")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        result = own_hub.run("doctor", timeout=60)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert result.returncode == 1 and "timeout expired" in result.stdout
+
+
 def test_a_program_that_keeps_ending(own_hub: Hub, watch: Watch, tmp_path: Path) -> None:
     script = "#!/bin/sh\nfor word in one two three; do echo $word; done\necho 'no module named bus' >&2\nexit 3\n"
     own_hub.cli("apps", "install", "crashing", app_zip(tmp_path, "crashing", "main.sh", script))

@@ -1,4 +1,4 @@
-/// libcrypto's digests. Apart from the other shims: whoever is linked with libcrypto pays for it with 400 KiB of memory.
+/// libcrypto's digests. Apart from the other shims: each process that is linked with libcrypto has a copy of its tables in memory.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
