@@ -256,7 +256,7 @@ def test_a_reply_goes_nowhere_but_below_clients(place: Place) -> None:
             "sensors/right-1/control", "nodes/x/command", "clients", "clientsx/y", "clients/+/x", "clients/#")]
         wrong += ["elsewhere", "$SYS/x", "", "sensorhub/other/clients/user.owner/x"]
         for number, topic in enumerate(wrong):
-            owner.publish(hub.topic("rpc/hub/status"), {"reply_to": topic, "id": f"wrong-{number}"})
+            owner.publish(hub.topic("rpc/hub/status"), {"reply_to": topic, "id": f"astray-{number}"})
             # As a response topic, the broker itself refuses those with wildcards.
             if topic and not set("+#") & set(topic):
                 owner.publish(hub.topic("rpc/hub/status"), {}, response_topic=topic, correlation=b"wrong")
@@ -266,7 +266,7 @@ def test_a_reply_goes_nowhere_but_below_clients(place: Place) -> None:
         witness.wait_for_topic(reply)
         answers = [
             message.topic for message in witness.messages
-            if (b"wrong-" in message.payload or message.correlation == b"wrong") and "/rpc/" not in message.topic]
+            if (b"astray-" in message.payload or message.correlation == b"wrong") and "/rpc/" not in message.topic]
         assert not answers
         assert not device.messages
 
