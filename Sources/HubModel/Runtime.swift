@@ -107,9 +107,26 @@ public struct Runtime: Sendable, Hashable {
 
     fileprivate static func command(_ reader: DocumentReader) throws(ValidationError) -> [String] {
         var words: [String] = []
-        for item in try reader.items() { words.append(try item.string()) }
+        for item in try reader.items() {
+            let word = try item.string()
+            try checkPlaceholders(in: word, item)
+            words.append(word)
+        }
         guard let first = words.first, !first.isEmpty else { throw reader.error("a command has at least one word") }
         return words
+    }
+
+    /// Braces may be the command's own; but a placeholder that is misspelt would reach it as it stands.
+    private static func checkPlaceholders(in word: String, _ place: DocumentReader) throws(ValidationError) {
+        let known = Placeholder.allCases.map(\.rawValue)
+        for (index, character) in zip(word.indices, word) where character == "{" {
+            // A variable of a shell.
+            if index > word.startIndex, word[word.index(before: index)] == "$" { continue }
+            guard let end = word[index...].firstIndex(of: "}") else { return }
+            let name = String(word[index...end])
+            let hint = known.contains(name) ? "" : didYouMean(name, among: known)
+            guard hint.isEmpty else { throw place.error("'\(name)' is no placeholder\(hint)") }
+        }
     }
 }
 

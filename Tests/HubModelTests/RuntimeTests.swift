@@ -36,12 +36,20 @@ private let wrong: [(String, JSON, String)] = [
     ("needs", [["command": ["x"], "install": "x"]], "needs[0]: 'name' is missing"),
     ("prepare", [["comand": ["x"]]], "prepare[0]: unknown key 'comand' (did you mean 'command'?)"),
     ("begin", ["x"], "unknown key 'begin'"),
+    ("start", ["x", "-f={ENTYR}"], "start[1]: '{ENTYR}' is no placeholder (did you mean '{ENTRY}'?)"),
+    ("start", ["{app}/x"], "start[0]: '{app}' is no placeholder (did you mean '{APP}'?)"),
+    ("prepare", [["command": ["x", "{STAT}"]]], "prepare[0].command[1]: '{STAT}' is no placeholder"),
 ]
 
 @Test(arguments: wrong)
 func aWrongRuntime(key: String, value: JSON, reason: String) {
     let error = #expect(throws: ValidationError.self) { try runtime { $0[key] = value } }
     #expect(error?.description.hasPrefix(reason) == true, "\(String(describing: error))")
+}
+
+@Test(arguments: ["{OTHER}", "{print $1}", "{}", "{", "}{", "${ENTYR}", "a{ENTRY"])
+func bracesMayBeTheCommandsOwn(word: String) throws {
+    #expect(try runtime { $0["start"] = ["x", .string(word)] }.start == ["x", word])
 }
 
 @Test func placeholdersAreFilledOnce() {
