@@ -29,6 +29,8 @@ package final class Watch {
     private var heldUntil: ContinuousClock.Instant?
     private var timer: (timer: ProgramStateMachine.Timer, at: ContinuousClock.Instant)?
     private var nextLook = ContinuousClock.now + lookInterval
+    /// Signals that wait until the program can hear them.
+    private var unheard: (signals: [Int32], until: ContinuousClock.Instant)?
     /// What the disk has not taken yet.
     private var unwritten: [JournalContent] = []
     private var start: Int64
@@ -36,6 +38,9 @@ package final class Watch {
     private static let maximumUnwritten = 2_000
     /// How often it is looked whether the folder is still there.
     private static let lookInterval = Duration.seconds(10)
+    /// A program that ignores a signal is no longer waited for.
+    private static let hearingPatience = Duration.seconds(2)
+    private static let hearingInterval = Duration.milliseconds(20)
 
     /// - Parameter keeper: the folder of the keeper, which holds the program's pipes as well; nil where there is none.
     /// - Throws: `WatchError` where another watch is at work, and what reading the folder throws.
@@ -90,6 +95,7 @@ package final class Watch {
                 self.timer = nil
                 handle(.timer(timer.timer))
             }
+            sendUnheard()
             if ContinuousClock.now >= nextLook { look() }
         }
         record([])
@@ -134,7 +140,7 @@ package final class Watch {
         for action in actions {
             switch action {
             case .launch: launch()
-            case .signal(let signal): process?.signal(signal)
+            case .signal(let signal): send(signal)
             case .setTimer(let timer, let duration): self.timer = (timer, ContinuousClock.now + duration)
             case .report(let status): record([.state(machine.memory(of: status, start: start))])
             }
@@ -171,6 +177,7 @@ package final class Watch {
         guard let process else { return }
         let ending = process.end(endingFile: folder.ending)
         self.process = nil
+        unheard = nil
         input.close()
         holdInput()
         drain()
@@ -230,6 +237,7 @@ package final class Watch {
         var next = min(nextLook, timer?.at ?? nextLook, heldUntil ?? nextLook)
         // Lines that are being counted, and what a full disk may take by now.
         if !output.isEmpty || !unwritten.isEmpty { next = min(next, now + .seconds(1)) }
+        if unheard != nil { next = min(next, now + Self.hearingInterval) }
         // One more, so that it is not a little too early.
         return next <= now ? .zero : next - now + .milliseconds(1)
     }
@@ -250,6 +258,26 @@ package final class Watch {
         }
     }
 
+    /// At once; or when the program is there to hear it, after those that wait for the same.
+    private func send(_ signal: Int32) {
+        guard let process else { return }
+        let isHeard = unheard == nil && process.hears(signal, wrappers: order.specification.wrappers)
+        if isHeard || signal == SIGKILL { return process.signal(signal) }
+        var waiting = unheard ?? ([], ContinuousClock.now + Self.hearingPatience)
+        if !waiting.signals.contains(signal) { waiting.signals.append(signal) }
+        unheard = waiting
+    }
+
+    private func sendUnheard() {
+        guard let (signals, until) = unheard, let process else { return }
+        let wrappers = order.specification.wrappers
+        guard ContinuousClock.now >= until || signals.allSatisfy({ process.hears($0, wrappers: wrappers) }) else {
+            return
+        }
+        unheard = nil
+        for signal in signals { process.signal(signal) }
+    }
+
     private func takeCommands() {
         for json in control.take() { if let command = WatchCommand(json) { perform(command) } }
     }
@@ -257,7 +285,7 @@ package final class Watch {
     private func perform(_ command: WatchCommand) {
         switch command {
         case .stop(let reason): handle(.stop(reason: reason))
-        case .signal(let signal, let run): if process?.run == run { process?.signal(signal) }
+        case .signal(let signal, let run): if process?.run == run { send(signal) }
         case .input(let bytes, let isEnd, let run):
             guard process?.run == run else { return }
             if !input.take(bytes, isEnd: isEnd) { note("… input of \(bytes.count) bytes was dropped: it is not read") }

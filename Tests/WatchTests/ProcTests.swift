@@ -96,3 +96,14 @@ func whatIsNoStatLineIsNotRead(_ text: String) {
     usleep(100_000)
     #expect((0...100).contains(meter.measure(at: 11).cpuPercent ?? -1))
 }
+
+@Test(
+    arguments: [
+        ("Name:\tsh\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000004001\nSigCgt:\t0000000000000002\n", [1, 15]),
+        ("SigIgn:\tffffffffffffffff\n", Array(1...64)), ("SigIgn:\t0000000000000000\n", []), ("SigIgn:\tx\n", []),
+        ("SigIgn:", []), ("", []),
+    ] as [(String, [Int32])])
+func ignoredSignalsAreRead(status: String, signals: [Int32]) {
+    let ignored = ProcText.ignoredSignals(in: Array(status.utf8)[...])
+    #expect((-1...70).filter { ignored.contains($0) } == signals)
+}

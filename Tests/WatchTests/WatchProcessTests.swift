@@ -39,7 +39,7 @@ private final class Kept {
     @discardableResult
     func watch(
         _ name: String, _ script: String, _ restart: RestartPolicy = .unexpected, input: ProgramInput = .none,
-        limits: [ResourceLimit] = [], start: Int64 = 1
+        limits: [ResourceLimit] = [], wrappers: Int = 0, start: Int64 = 1
     ) throws -> WatchFolder {
         let folder = folder(name)
         try Folder.make(folder.root)
@@ -47,6 +47,7 @@ private final class Kept {
             executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"], input: input,
             restart: restart, stopWait: .seconds(5))
         specification.resourceLimits = limits
+        specification.wrappers = wrappers
         try folder.write(WatchFolder.Order(specification, generation: 0, start: start))
         #expect(Keeper.ask(.watch(folder), in: self.folder.path))
         return folder
@@ -208,6 +209,28 @@ extension WatchFolder {
     #expect(folder.statuses.last?.exitCode == 4)
     #expect(folder.lines.filter { $0.utf8.count == 2_000 }.count == 100 && folder.lines.last == "end")
     #expect(!folder.lines.contains("wrong run") && folder.lines.filter { $0 == "hup" }.count == 1)
+}
+
+@Test func signalsWaitForAProgramThatIsStillBeingWrapped() async throws {
+    let kept = try Kept()
+    // As bubblewrap: what it begins with ignores all signals, and so does the program until it is told not to.
+    let folder = try kept.watch(
+        "a", "trap '' TERM HUP; (sleep 0.5; exec env --default-signal sh -c 'sleep 1000; echo no'); exit $?", .never,
+        wrappers: 1)
+    try await folder.wait("the start") { !$0.states.isEmpty }
+    #expect(WatchCommand.stop(reason: "the test wants it").send(to: folder))
+    try await folder.wait("the end", seconds: 60) { $0.states.last == .stopped }
+    #expect(folder.statuses.last?.signal == SIGTERM, "heard, and not killed at last")
+    #expect(!folder.lines.contains("no"))
+    // One that is ignored for good is not waited for.
+    try kept.watch(
+        "b", "trap '' HUP; trap : USR1; (trap 'echo usr' USR1; echo up; while :; do sleep 0.05; done); exit $?", .never,
+        wrappers: 1)
+    let ignoring = kept.folder("b")
+    try await ignoring.wait("its start") { $0.lines.contains("up") }
+    #expect(WatchCommand.signal(SIGHUP, run: 1).send(to: ignoring))
+    #expect(WatchCommand.signal(SIGUSR1, run: 1).send(to: ignoring))
+    try await ignoring.wait("the second signal", seconds: 60) { $0.lines.contains("usr") }
 }
 
 @Test func theInputOutlivesTheWatch() async throws {
