@@ -421,9 +421,8 @@ CREATE TABLE IF NOT EXISTS hub.command (
     environment jsonb NOT NULL,
     CONSTRAINT command_pk PRIMARY KEY (id)
 );
--- What its asker calls the request for it, which may come twice.
-ALTER TABLE hub.command ADD COLUMN IF NOT EXISTS request text;
-CREATE UNIQUE INDEX IF NOT EXISTS command_request_once ON hub.command (request, coalesce(instance, ''));
+-- Known by hub.request now.
+ALTER TABLE hub.command DROP COLUMN IF EXISTS request;
 CREATE SEQUENCE IF NOT EXISTS hub.command_number;
 
 -- The present state of every driver, algorithm and command, as its node reports it.
@@ -580,6 +579,17 @@ CREATE OR REPLACE FUNCTION hub.keep_statistics(days integer) RETURNS void LANGUA
     DELETE FROM hub.program_statistics WHERE at < now() - make_interval(days => days);
     DELETE FROM hub.node_statistics WHERE at < now() - make_interval(days => days);
 $$;
+
+-- What was asked for lately and has been done, so that it is done once when the request comes again.
+CREATE TABLE IF NOT EXISTS hub.request (
+    at    timestamptz NOT NULL DEFAULT now(),
+    -- The algorithm instance that asked; empty for a person.
+    asker text NOT NULL,
+    -- What the request was called by who asked.
+    name  text NOT NULL,
+    reply jsonb NOT NULL,
+    CONSTRAINT request_pk PRIMARY KEY (asker, name)
+);
 
 -- Everything that the hub did, with the reason: registered, deployed, bound, placed, refused …
 CREATE TABLE IF NOT EXISTS hub.event (

@@ -44,11 +44,11 @@ final class HubCore {
     /// broker knows it.
     private var outbox: [OutgoingMessage] = []
     private var rightsChanged = false
+    private var catalogChanged = false
     /// Whoever waits for an app of a device to start or stop.
     var awaited: [(start: AwaitedStart, request: Request)] = []
     private var plansChanged: Set<Identifier> = []
-    /// Input that was sent.
-    var answeredInput = AnsweredRequests()
+    var heldReplies = HeldReplies()
 
     /// - Throws: `PostgresError` and what the database's contents make impossible.
     init(
@@ -68,7 +68,7 @@ final class HubCore {
         incidents = try IncidentBook(from: database)
         crashLoops = CrashLoops(open: incidents.subjects(of: Self.crashLoop).compactMap { ProgramID(title: $0) })
         try database.query("UPDATE hub.node SET status = 'offline', since = now() WHERE status = 'online'")
-        publishCatalog()
+        catalog.replace(with: registry)
         try makePartitions()
         try keepStatistics()
     }
@@ -84,12 +84,23 @@ final class HubCore {
 
     func publish(_ message: OutgoingMessage) { outbox.append(message) }
     func changeRights() { rightsChanged = true }
+    /// Ingest is to know other types or sensors.
+    func changeCatalog() { catalogChanged = true }
     func changePlan(of node: Identifier?) {
         if let node { plansChanged.insert(node) }
     }
 
-    /// Ends a round: writes the rights where they changed, and hands over what is to be published.
+    /// How much waits to be published; `withdraw` takes back what came after that.
+    var outboxCount: Int { outbox.count }
+    func withdraw(after count: Int) { outbox.removeSubrange(count...) }
+
+    /// Ends a round: tells ingest which sensors there are and writes the rights, where they changed, and hands over what
+    /// is to be published.
     func finishRound() throws -> [OutgoingMessage] {
+        if catalogChanged {
+            catalog.replace(with: registry)
+            catalogChanged = false
+        }
         if rightsChanged {
             if let files = configuration.accessFiles {
                 try BrokerAccess.writeFiles(
@@ -116,14 +127,7 @@ final class HubCore {
         publish(OutgoingMessage(topic: topics.event(kind), payload: event.bytes()))
     }
 
-    /// Tells ingest which sensors there are.
-    func publishCatalog() {
-        catalog.replace(with: registry)
-    }
-
     // MARK: Messages
-
-    private static let maximumAwaited = 1_000
 
     /// Handles one message that is not a reading.
     func handle(_ message: Message) {
@@ -154,63 +158,6 @@ final class HubCore {
         }
     }
 
-    /// - Parameter instance: the algorithm instance whose request it is; nil for a person's.
-    private func answer(_ message: Message, service: String, method: String, of instance: Identifier? = nil) {
-        answer(message, of: instance) { try Request(message, service: service, method: method) }
-    }
-
-    func answer(_ message: Message, of instance: Identifier? = nil, _ read: () throws -> Request) {
-        // A retained one would be carried out again with each start of the hub.
-        guard !message.isRetained else { return }
-        let outgoing: OutgoingMessage?
-        let reply: Reply
-        do {
-            let request = try read()
-            reply = self.reply(to: request, of: instance)
-            if let start = reply.awaited, awaited.count < Self.maximumAwaited {
-                awaited.append((start, request))
-                return
-            }
-            outgoing = request.message(with: reply, topics: topics)
-        } catch {
-            reply = Reply(Refusal(error))
-            outgoing = Request.reply(
-                reply, to: message.responseTopic, correlation: message.correlation, topics: topics)
-        }
-        guard let outgoing else {
-            if let reason = reply.body["error"]?.string, !reason.isEmpty {
-                logger.warning("\(message.topic): refused, and the request names no topic for the reply: \(reason)")
-            }
-            return
-        }
-        // An algorithm is answered itself and nobody else.
-        if let instance, !outgoing.topic.hasPrefix("\(topics.client(.algorithm(instance)))/") { return }
-        publish(outgoing)
-    }
-
-    private func reply(to request: Request, of instance: Identifier?) -> Reply {
-        func route() throws -> Reply {
-            try instance.map { try self.route(request, of: $0) } ?? self.route(request)
-        }
-        let waiting = outbox.count
-        do {
-            do {
-                return try route()
-            } catch let error as PostgresError where error.isUnavailable {
-                // A database that restarts is back in a moment; nobody need be told.
-                outbox.removeSubrange(waiting...)
-                try reconnect(within: .seconds(6))
-                return try route()
-            }
-        } catch {
-            // Nothing was done, so nothing is to be told.
-            outbox.removeSubrange(waiting...)
-            let refusal = Refusal(error)
-            if refusal.status == .internalError { logger.error("\(request.service)/\(request.method): \(refusal)") }
-            return Reply(refusal)
-        }
-    }
-
     /// Connects to the database again, and reads from it what is held in memory.
     func reconnect(within duration: Duration = .zero) throws {
         let deadline = ContinuousClock.now + duration
@@ -225,10 +172,15 @@ final class HubCore {
         }
         // The lock went with the old connection.
         guard try Self.lead(configuration.hub, in: database) else { throw LeadershipLost() }
+        try readAll()
+    }
+
+    /// Reads from the database what is held in memory of it.
+    func readAll() throws {
         registry = try Registry(from: database)
         instances = try AlgorithmInstance.active(in: database)
         commands = try NodeCommand.active(in: database)
-        publishCatalog()
+        changeCatalog()
     }
 
     /// Tries to become the hub that leads; false while another one does.

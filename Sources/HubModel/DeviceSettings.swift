@@ -134,6 +134,14 @@ public enum DeviceService: String, Sendable, CaseIterable {
     /// True where a request may be the archive itself.
     public var takesArchive: Bool { self == .installApp || self == .fastDeploy }
 
+    /// False where it is only asked how things are.
+    public var changesDevice: Bool {
+        switch self {
+        case .installApp, .startApp, .stopApp, .deleteApp, .fastDeploy: true
+        case .apps, .runningApps, .isAlive, .appPage: false
+        }
+    }
+
     fileprivate var standardNames: [String] {
         self == .runningApps ? ["apps/running", "apps.running"] : [rawValue]
     }

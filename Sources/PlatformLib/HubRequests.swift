@@ -49,7 +49,10 @@ final class HubRequests: Sendable {
     func reply(
         to service: String, _ method: String, _ parameters: JSONObject, timeout: Duration
     ) async throws(PlatformError) -> JSON {
-        let topic = replies + makeUniqueID()
+        let name = makeUniqueID(), topic = replies + name
+        var parameters = parameters
+        // It may reach the hub twice, where the connection is lost before the broker has confirmed it.
+        parameters["request"] = .string(name)
         let message = OutgoingMessage(
             topic: topics.request(of: environment.instance.text, service, method),
             payload: JSON.object(parameters).bytes(), responseTopic: topic,

@@ -116,8 +116,7 @@ public final class NodeCommand: Sendable {
     public func write(_ bytes: [UInt8]) async throws(PlatformError) {
         for start in stride(from: 0, to: bytes.count, by: InputRequest.maximumInputBytes) {
             let piece = Array(bytes[start...].prefix(InputRequest.maximumInputBytes))
-            _ = try await request(
-                "programs", "send", ["data": .string(Base64.encode(piece)), "request": .string(makeUniqueID())])
+            _ = try await request("programs", "send", ["data": .string(Base64.encode(piece))])
         }
     }
 

@@ -187,8 +187,6 @@ public final class Platform: Sendable {
         var parameters: JSONObject = [
             "node": .string(node), "command": .array(arguments.map { .string($0) }), "input": .bool(hasInput),
             "environment": .object(JSONObject(environment.map { ($0.key, .string($0.value)) })),
-            // It may reach the hub twice, where the connection is lost before the broker has confirmed it.
-            "request": .string(makeUniqueID()),
         ]
         if let name { parameters["name"] = .string(name.text) }
         return try await commands.run(parameters, arguments, timeout: timeout)

@@ -7,6 +7,8 @@ public final class Connection {
     /// Names of prepared statements by what they say.
     private var statements: [String: String] = [:]
     private var statementCount = 0
+    /// How many transactions are open, one within the other.
+    private var depth = 0
 
     /// Connects.
     ///
@@ -96,17 +98,28 @@ public final class Connection {
         return name
     }
 
-    /// Runs `body` in a transaction: committed when it returns, rolled back when it throws.
+    /// Runs `body` in a transaction: committed when it returns, rolled back when it throws. Within another one it is a
+    /// part of that, which may be rolled back alone and is committed with the whole.
     public func transaction<Result>(_ body: () throws -> Result) throws -> Result {
-        try query("BEGIN")
+        let savepoint = depth > 0 ? "part_\(depth)" : nil
+        try query(savepoint.map { "SAVEPOINT \($0)" } ?? "BEGIN")
+        depth += 1
+        defer { depth -= 1 }
         do {
             let result = try body()
-            try query("COMMIT")
+            // The server takes COMMIT then as well, and rolls back.
+            guard PQtransactionStatus(handle) != PQTRANS_INERROR else { throw PostgresError.failedTransaction }
+            try query(savepoint.map { "RELEASE SAVEPOINT \($0)" } ?? "COMMIT")
             return result
         } catch {
-            if isHealthy { _ = try? query("ROLLBACK") }
+            if isHealthy { _ = try? query(savepoint.map { "ROLLBACK TO SAVEPOINT \($0)" } ?? "ROLLBACK") }
             throw error
         }
+    }
+
+    /// False where the present transaction has changed nothing for certain.
+    public var mayHaveWritten: Bool {
+        (try? query("SELECT txid_current_if_assigned() IS NOT NULL AS written"))?.first?.bool("written") ?? true
     }
 
     private func checked(_ result: OpaquePointer?) throws(PostgresError) -> OpaquePointer {

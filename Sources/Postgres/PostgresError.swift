@@ -14,8 +14,23 @@ public struct PostgresError: Error, Hashable, CustomStringConvertible {
         state.isEmpty || state.hasPrefix("08") || state.hasPrefix("57P")
     }
 
+    /// Another transaction was in the way; the same once more may go well.
+    public var isConflict: Bool { state.hasPrefix("40") }
+
     public var description: String {
         detail.isEmpty ? message : "\(message) (\(detail))"
+    }
+
+    /// A transaction that was to be committed had failed before, whatever its body made of that.
+    static let failedTransaction = PostgresError(
+        state: "25P02", message: "the transaction was not committed: a statement in it had failed", detail: "",
+        constraint: "")
+
+    private init(state: String, message: String, detail: String, constraint: String) {
+        self.state = state
+        self.message = message
+        self.detail = detail
+        self.constraint = constraint
     }
 
     init(connection: OpaquePointer?) {

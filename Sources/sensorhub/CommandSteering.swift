@@ -22,10 +22,7 @@ struct CommandSteering: Sendable {
         for await (bytes, taken) in try standardInput() {
             let isLast = bytes.isEmpty
             let isTaken = try await ask(
-                "send",
-                [
-                    "data": .string(Base64.encode(bytes)), "eof": .bool(isLast), "request": .string(makeUniqueID()),
-                ])
+                "send", ["data": .string(Base64.encode(bytes)), "eof": .bool(isLast)])
             switch isTaken {
             case true?: break
             case false?: return

@@ -19,12 +19,14 @@ final class HubClient: Sendable {
         broker = file.broker
         replyTopic = "\(topics.client(file.user))/\(makeUniqueID())"
         let exchange = exchange
+        let hubStatus = topics.hubStatus
         client = Client(
             ClientConfiguration(
                 address: file.broker, clientID: "\(file.user).\(makeUniqueID().prefix(12))",
                 user: file.user.description, password: file.password)
-        ) { exchange.handle($0) }
+        ) { exchange.handle($0, hubStatus: hubStatus) }
         client.subscribe(replyTopic)
+        client.subscribe(topics.hubStatus)
         client.start()
         do {
             let timer = Self.after(.seconds(5)) { exchange.giveUpConnecting() }
@@ -40,7 +42,7 @@ final class HubClient: Sendable {
         client.stop()
     }
 
-    /// Asks the hub.
+    /// Asks the hub, and again where broker or hub had to be waited for: the hub carries it out once.
     ///
     /// - Returns: the reply, whatever its status.
     /// - Throws: `CommandError` when no reply comes in time.
@@ -62,13 +64,21 @@ final class HubClient: Sendable {
     func answer(
         to service: String, _ method: String, _ parameters: JSONObject = [:], timeout: Duration = .seconds(10)
     ) async throws -> JSON {
-        let id = Array(makeUniqueID().utf8)
-        let message = OutgoingMessage(
-            topic: topics.request(service, method), payload: JSON.object(parameters).bytes(), responseTopic: replyTopic,
-            correlation: id, expirySeconds: UInt32(timeout / .seconds(1)))
-        let timer = Self.after(timeout) { [exchange] in exchange.forget(id) }
+        let id = makeUniqueID()
+        var parameters = parameters
+        parameters["request"] = .string(id)
+        let payload = JSON.object(parameters).bytes(), correlation = Array(id.utf8)
+        let deadline = ContinuousClock.now + timeout
+        let timer = Self.after(timeout) { [exchange] in exchange.forget(correlation) }
         defer { timer.cancel() }
-        return try await exchange.reply(with: id) { try client.publish(message) }
+        return try await exchange.reply(with: correlation) { [client, topics, replyTopic] in
+            try client.publish(
+                OutgoingMessage(
+                    topic: topics.request(service, method), payload: payload, responseTopic: replyTopic,
+                    correlation: correlation,
+                    // Later than that, nobody expects it any more.
+                    expirySeconds: UInt32(max(1, (deadline - .now) / .seconds(1)))))
+        }
     }
 
     /// Asks the hub for something that it must be able to do.
@@ -112,33 +122,37 @@ final class HubClient: Sendable {
 
 /// What waits for the broker: the connection, replies, followers.
 private final class Exchange: Sendable {
+    private struct Question {
+        let continuation: CheckedContinuation<JSON, any Error>
+        let send: @Sendable () throws -> Void
+    }
+
     private struct State {
         var connection: Result<Void, MQTTError>?
         var waitingForConnection: CheckedContinuation<Void, any Error>?
-        var waitingForReply: [[UInt8]: CheckedContinuation<JSON, any Error>] = [:]
+        var waitingForReply: [[UInt8]: Question] = [:]
         var followers: [AsyncStream<Message>.Continuation] = []
         var returns: [@Sendable () -> Void] = []
     }
 
     private let state = Mutex(State())
 
-    func handle(_ event: Client.Event) {
+    func handle(_ event: Client.Event, hubStatus: String) {
         switch event {
         case .connected:
-            let returns = state.withLock { $0.connection == nil ? [] : $0.returns }
+            let isBack = state.withLock { $0.connection != nil }
             finishConnection(.success(()))
-            for body in returns { body() }
+            guard isBack else { return }
+            askAgain()
+            for body in state.withLock({ $0.returns }) { body() }
         case .disconnected(let error): finishConnection(.failure(error))
         case .published: break
+        case .message(let message) where message.topic == hubStatus:
+            // Said now, and not kept from before: the hub is there again.
+            if !message.isRetained, (try? JSON(parsing: message.payload))?["status"] == "online" { askAgain() }
         case .message(let message):
             if let id = message.correlation {
-                let waiting = state.withLock { $0.waitingForReply.removeValue(forKey: id) }
-                guard let waiting else { return }
-                do {
-                    waiting.resume(returning: try JSON(parsing: message.payload))
-                } catch {
-                    waiting.resume(throwing: error)
-                }
+                finish(id, Result { try JSON(parsing: message.payload) })
             } else {
                 for follower in state.withLock({ $0.followers }) { follower.yield(message) }
             }
@@ -165,21 +179,31 @@ private final class Exchange: Sendable {
         }
     }
 
-    func reply(with id: [UInt8], send: () throws -> Void) async throws -> JSON {
+    /// - Parameter send: called once, and again when the first time may have been for nothing.
+    func reply(with id: [UInt8], send: @escaping @Sendable () throws -> Void) async throws -> JSON {
         try await withCheckedThrowingContinuation { continuation in
-            state.withLock { $0.waitingForReply[id] = continuation }
+            state.withLock { $0.waitingForReply[id] = Question(continuation: continuation, send: send) }
             do {
                 try send()
             } catch {
-                state.withLock { $0.waitingForReply.removeValue(forKey: id) }?.resume(throwing: error)
+                finish(id, .failure(error))
             }
         }
     }
 
+    /// A broker that has died may have had requests and replies with it, and a hub that has died as well.
+    private func askAgain() {
+        // What cannot be sent now is as before: its reply may come yet.
+        for question in state.withLock({ Array($0.waitingForReply.values) }) { try? question.send() }
+    }
+
+    private func finish(_ id: [UInt8], _ outcome: Result<JSON, any Error>) {
+        state.withLock { $0.waitingForReply.removeValue(forKey: id) }?.continuation.resume(with: outcome)
+    }
+
     /// The reply did not come in time.
     func forget(_ id: [UInt8]) {
-        state.withLock { $0.waitingForReply.removeValue(forKey: id) }?
-            .resume(throwing: MQTTError(.timeout, "no reply"))
+        finish(id, .failure(MQTTError(.timeout, "no reply")))
     }
 
     /// Whatever still waits for the connection does so no longer.

@@ -61,12 +61,12 @@ struct RunCommand: AsyncParsableCommand {
         }
         var parameters: JSONObject = [
             "node": .string(node), "command": .array(words.map { .string($0) }), "environment": .object(variables),
-            "input": .bool(!detach && !tty), "request": .string(makeUniqueID()),
+            "input": .bool(!detach && !tty),
         ]
         if let name = name ?? (tty ? CommandSpecification.name(ofProgram: command[0]) : nil) {
             parameters["name"] = .string(name)
         }
-        let reply = try await client.reply(to: "commands", "run", parameters)
+        let reply = try await client.reply(to: "commands", "run", parameters, timeout: .seconds(30))
         if detach { return try options.show(reply) { print($0.plain("id")) } }
         try options.show(reply) { _ in }
         guard let id = reply["id"]?.string.flatMap({ Identifier($0) }) else {

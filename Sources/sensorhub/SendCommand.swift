@@ -65,7 +65,6 @@ struct SendCommand: AsyncParsableCommand {
             var parameters = parameters
             parameters["data"] = .string(Base64.encode(bytes))
             parameters["eof"] = .bool(isLast)
-            parameters["request"] = .string(makeUniqueID())
             if let run = lastReply?["run"] { parameters["run"] = run }
             do {
                 lastReply = try await client.request("programs", "send", parameters)

@@ -307,6 +307,10 @@ class Hub:
         with psycopg.connect(self.connection["database"], autocommit=True, row_factory=dict_row) as connection:
             return connection.execute(query, parameters or None).fetchall()
 
+    def sql_script(self, statements: str) -> None:
+        with psycopg.connect(self.connection["database"], autocommit=True) as connection:
+            connection.execute(statements)
+
     def value(self, query: str, *parameters: Any) -> Any:
         return next(iter(self.sql(query, *parameters)[0].values()))
 

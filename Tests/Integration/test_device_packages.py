@@ -200,7 +200,7 @@ def test_devices_that_are_not_there(device_hub: Hub, client: Client) -> None:
     finally:
         stranger.close()
     assert device_hub.request("devices", "is_alve", node=device_hub.node)["error"] == (
-        "devices have no service 'is_alve' (did you mean 'is_alive'?)")
+        "there is no request 'devices/is_alve' (did you mean 'devices/is_alive'?)")
 
 
 def test_an_app_that_is_deleted_while_its_device_is_away_may_run_on(device_hub: Hub) -> None:

@@ -27,7 +27,10 @@ private final class CommandPeer: Sendable {
             guard case .message(let message) = event, let parts = topics.parts(of: message.topic), parts.count == 5,
                 let parameters = try? JSON(parsing: message.payload), let peer = requests.peer.withLock({ $0 })
             else { return }
-            requests.list.withLock { $0.append("\(parts[3])/\(parts[4]) \(parameters.text())") }
+            // Each has another name.
+            var asked = parameters.object ?? [:]
+            asked["request"] = nil
+            requests.list.withLock { $0.append("\(parts[3])/\(parts[4]) \(JSON.object(asked).text())") }
             guard let reply = answer(String(parts[3]), String(parts[4]), parameters, peer),
                 let topic = message.responseTopic, topic.hasPrefix("sensorhub/main/clients/algorithm.a-1/")
             else { return }

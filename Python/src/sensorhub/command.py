@@ -8,7 +8,6 @@ import logging
 import subprocess
 import threading
 import time
-import uuid
 from collections import deque
 from typing import Any, Iterator, Mapping, Optional, Sequence, Union
 
@@ -103,7 +102,7 @@ class Command:
         data = text.encode() if isinstance(text, str) else bytes(text)
         for start in range(0, len(data), _INPUT_BYTES):
             piece = base64.b64encode(data[start : start + _INPUT_BYTES]).decode()
-            self._ask("programs", "send", data=piece, request=uuid.uuid4().hex)
+            self._ask("programs", "send", data=piece)
 
     def close_input(self) -> None:
         """Ends its standard input."""
@@ -208,9 +207,7 @@ class Commands:
         """Starts a command, and returns when it has a process."""
         if isinstance(args, (str, bytes)):
             raise TypeError("a command is a list of words, such as ['ls', '-l']; for a shell: ['sh', '-c', 'ls | wc']")
-        # It may reach the hub twice, where the connection is lost before the broker has confirmed it.
-        parameters: dict[str, Any] = {
-            "node": node, "command": [str(word) for word in args], "input": input, "request": uuid.uuid4().hex}
+        parameters: dict[str, Any] = {"node": node, "command": [str(word) for word in args], "input": input}
         if environment is not None:
             parameters["environment"] = dict(environment)
         if name is not None:

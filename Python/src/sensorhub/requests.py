@@ -49,7 +49,8 @@ class Requests:
             self._refuse_when_closed()
             raise CommandError(self._connection.problem or f"the broker did not confirm the subscription to {everything}")
         # A topic for each request: its reply needs no other mark.
-        topic = self._replies + uuid.uuid4().hex
+        name = uuid.uuid4().hex
+        topic = self._replies + name
         waiting: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
         with self._lock:
             if not self._closed:
@@ -58,7 +59,8 @@ class Requests:
         number: Optional[int] = None
         try:
             started = time.monotonic()
-            payload = json.dumps(parameters, allow_nan=False).encode()
+            # It may reach the hub twice, where the connection is lost before the broker has confirmed it.
+            payload = json.dumps({**parameters, "request": name}, allow_nan=False).encode()
             number = self._connection.publish_call(
                 f"{self._topic}/{service}/{method}", payload, max(0.0, deadline - started), response_topic=topic
             )

@@ -5,9 +5,7 @@ import SimdJSON
 extension HubCore {
     /// `programs/send`: writes to the standard input of a program, and closes it where that is wanted.
     func sendInput(_ parameters: DocumentReader) throws -> Reply {
-        try parameters.allowOnly(["id", "kind", "data", "text", "eof", "run", "request"])
-        let request = try parameters.optional("request")?.identifier()
-        if let request, let reply = answeredInput[request] { return reply }
+        try parameters.allowOnly(["id", "kind", "data", "text", "eof", "run"])
         let isLast = try parameters.optional("eof")?.bool() ?? false
         let input = try input(parameters, isLast: isLast)
         let running = try runningProgram(parameters)
@@ -20,12 +18,10 @@ extension HubCore {
             OutgoingMessage(
                 topic: topics.node(running.node.text, .command),
                 payload: InputRequest(program, input, isLast: isLast, run: run).json.bytes(), expirySeconds: 10))
-        let reply = Reply([
+        return Reply([
             "node": .string(running.node.text), "pid": .int(running.pid), "run": .int(run),
             "bytes": .int(Int64(input.count)),
         ])
-        if let request { answeredInput.add(request, reply) }
-        return reply
     }
 
     private func input(_ parameters: DocumentReader, isLast: Bool) throws(ValidationError) -> [UInt8] {

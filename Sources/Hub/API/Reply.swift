@@ -51,6 +51,12 @@ struct Reply {
         for member in members { body[member.key] = member.value }
     }
 
+    /// One that was given before; nil where it is no object.
+    init?(stored body: JSON) {
+        guard let object = body.object else { return nil }
+        self.body = object
+    }
+
     init(_ refusal: Refusal) {
         body = ["status": .int(refusal.status.rawValue), "error": .string(refusal.reason)]
     }

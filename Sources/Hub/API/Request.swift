@@ -7,6 +7,10 @@ struct Request {
     let service: String
     let method: String
     let parameters: DocumentReader
+    /// The algorithm instance that asks; nil for a person.
+    let instance: Identifier?
+    /// What its sender calls it, so that it is carried out once.
+    private let name: DocumentReader?
     private let replyTopic: String?
     private let correlation: [UInt8]?
     /// The request's own `id`, repeated in the reply for clients that have no correlation data.
@@ -17,9 +21,10 @@ struct Request {
     private let isEnveloped: Bool
 
     /// - Throws: `ValidationError` for a payload that is no request; nobody can be answered then but by MQTT 5.
-    init(_ message: Message, service: String, method: String) throws {
+    init(_ message: Message, service: String, method: String, of instance: Identifier?) throws {
         self.service = service
         self.method = method
+        self.instance = instance
         correlation = message.correlation
         archive = nil
         isEnveloped = false
@@ -36,6 +41,7 @@ struct Request {
             object["reply_to"] = nil
             object["id"] = nil
         }
+        name = try Self.takeName(from: &object)
         parameters = DocumentReader(.object(object))
     }
 
@@ -43,6 +49,7 @@ struct Request {
     init(_ message: Message, service: DeviceService, device: String, app: String?) throws {
         self.service = "devices"
         method = service.rawValue
+        instance = nil
         correlation = message.correlation
         var object: JSONObject
         var header: JSONObject?
@@ -74,9 +81,23 @@ struct Request {
             replyTopic = message.responseTopic ?? header?["reply_to"]?.string?.replacing(".", with: "/")
             id = nil
         }
+        name = try Self.takeName(from: &object)
         object["node"] = .string(device)
         if let app { object["app_id"] = .string(app) }
         parameters = DocumentReader(.object(object))
+    }
+
+    private static func takeName(from object: inout JSONObject) throws(ValidationError) -> DocumentReader? {
+        defer { object["request"] = nil }
+        return try DocumentReader(.object(object)).optional("request")
+    }
+
+    /// What it is known by; nil where its sender gave it no name.
+    ///
+    /// - Throws: `ValidationError` for a name that is no identifier.
+    func key() throws(ValidationError) -> RequestKey? {
+        guard let name else { return nil }
+        return RequestKey(asker: instance, name: try name.identifier())
     }
 
     /// What a zip or gzip file begins with.

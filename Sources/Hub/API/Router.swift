@@ -1,64 +1,87 @@
 import HubModel
 import SimdJSON
 
-extension HubCore {
-    /// Finds the method that a request names and runs it.
-    func route(_ request: Request) throws -> Reply {
-        let parameters = request.parameters
-        switch (request.service, request.method) {
-        case ("hub", "status"): return try hubStatus(parameters)
-        case ("types", "register"): return try registerTypes(parameters)
-        case ("types", "list"): return try listTypes(parameters)
-        case ("types", "show"): return try showType(parameters)
-        case ("types", "retention"): return try setRetention(parameters)
-        case ("sensors", "register"): return try registerSensors(parameters)
-        case ("sensors", "list"): return try listSensors(parameters)
-        case ("sensors", "show"): return try showSensor(parameters)
-        case ("sensors", "remove"): return try removeSensor(parameters)
-        case ("sensors", "credentials"): return try sensorCredentials(parameters)
-        case ("apps", "install"): return try installApp(parameters)
-        case ("apps", "list"): return try listApps(parameters)
-        case ("apps", "delete"): return try deleteApp(parameters)
-        case ("devices", _): return try deviceRequest(request)
-        case ("deployments", "deploy"): return try deploy(parameters)
-        case ("programs", "list"): return try listPrograms(parameters)
-        case ("programs", "stop"): return try stopProgram(parameters)
-        case ("programs", "start"): return try startProgram(parameters)
-        case ("programs", "restart"): return try restartProgram(parameters)
-        case ("programs", "signal"): return try signalProgram(parameters)
-        case ("programs", "send"): return try sendInput(parameters)
-        case ("programs", "enable"): return try enableProgram(parameters, true)
-        case ("programs", "disable"): return try enableProgram(parameters, false)
-        case ("commands", "run"): return try runCommand(parameters, for: nil)
-        case ("commands", "show"): return try showCommand(parameters)
-        case ("nodes", "list"): return try listNodes(parameters)
-        case ("incidents", "list"): return try listIncidents(parameters)
-        case ("incidents", "show"): return try showIncident(parameters)
-        case ("events", "list"): return try listEvents(parameters)
-        case ("logs", "get"): return try getLog(parameters)
-        case ("readings", "get"): return try getReadings(parameters)
-        case ("dead_letters", "list"): return try listDeadLetters(parameters)
-        case ("dead_letters", "replay"): return try replayDeadLetters(parameters)
-        case ("dead_letters", "drop"): return try dropDeadLetters(parameters)
-        default:
-            let known = [
-                "hub/status", "types/register", "types/list", "types/show", "types/retention", "sensors/register",
-                "sensors/list",
-                "sensors/show", "sensors/remove", "sensors/credentials", "apps/install", "apps/list", "apps/delete",
-                "deployments/deploy", "programs/list", "programs/stop", "programs/start",
-                "programs/restart", "programs/signal", "programs/send", "programs/enable", "programs/disable",
-                "commands/run", "commands/show", "nodes/list",
-                "incidents/list", "incidents/show", "events/list", "logs/get", "readings/get",
-                "devices/install_app", "devices/start_app", "devices/stop_app", "devices/delete_app", "devices/apps",
-                "devices/apps.running", "devices/is_alive", "devices/fast_deploy", "devices/app_page",
-                "dead_letters/list", "dead_letters/replay", "dead_letters/drop",
-            ]
-            let name = "\(request.service)/\(request.method)"
-            throw Refusal(.notFound, "there is no request '\(name.prefix(80))'\(didYouMean(name, among: known))")
-        }
+/// What a request may ask for.
+struct Method: Sendable {
+    /// What is kept of a request that has a name, so that it is carried out once when it comes twice.
+    enum Record {
+        /// It changes nothing, or nothing more the second time.
+        case none
+        /// Its reply, in the database, in one transaction with all that it does.
+        case stored
+        /// Its reply, in memory: where that holds a secret, or the database has no part in what it does.
+        case held
     }
 
-    private func hubStatus(_ parameters: DocumentReader) throws -> Reply {
+    /// `service/method`, as in its topic.
+    let name: String
+    let record: Record
+    let run: @Sendable (HubCore, Request) throws -> Reply
+
+    init(_ name: String, _ record: Record = .none, _ run: @escaping @Sendable (HubCore, Request) throws -> Reply) {
+        self.name = name
+        self.record = record
+        self.run = run
+    }
+
+    static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+
+    private static let all =
+        [
+            Method("hub/status") { try $0.hubStatus($1.parameters) },
+            Method("types/register") { try $0.registerTypes($1.parameters) },
+            Method("types/list") { try $0.listTypes($1.parameters) },
+            Method("types/show") { try $0.showType($1.parameters) },
+            Method("types/retention") { try $0.setRetention($1.parameters) },
+            Method("sensors/register", .stored) { try $0.registerSensors($1.parameters) },
+            Method("sensors/list") { try $0.listSensors($1.parameters) },
+            Method("sensors/show") { try $0.showSensor($1.parameters) },
+            Method("sensors/remove", .stored) { try $0.removeSensor($1.parameters) },
+            Method("sensors/credentials", .held) { try $0.sensorCredentials($1.parameters) },
+            Method("apps/install", .stored) { try $0.installApp($1.parameters) },
+            Method("apps/list") { try $0.listApps($1.parameters) },
+            Method("apps/delete", .stored) { try $0.deleteApp($1.parameters) },
+            Method("deployments/deploy", .stored) { try $0.deploy($1.parameters) },
+            Method("programs/list") { try $0.listPrograms($1.parameters) },
+            Method("programs/stop", .stored) { try $0.stopProgram($1.parameters) },
+            Method("programs/start", .stored) { try $0.startProgram($1.parameters) },
+            Method("programs/restart", .stored) { try $0.restartProgram($1.parameters) },
+            Method("programs/signal", .stored) { try $0.signalProgram($1.parameters) },
+            Method("programs/send", .held) { try $0.sendInput($1.parameters) },
+            Method("programs/enable", .stored) { try $0.enableProgram($1.parameters, true) },
+            Method("programs/disable", .stored) { try $0.enableProgram($1.parameters, false) },
+            Method("commands/run", .stored) { try $0.runCommand($1.parameters, for: $1.instance) },
+            Method("commands/show") { try $0.showCommand($1.parameters) },
+            Method("nodes/list") { try $0.listNodes($1.parameters) },
+            Method("incidents/list") { try $0.listIncidents($1.parameters) },
+            Method("incidents/show") { try $0.showIncident($1.parameters) },
+            Method("events/list") { try $0.listEvents($1.parameters) },
+            Method("logs/get") { try $0.getLog($1.parameters) },
+            Method("readings/get") { try $0.getReadings($1.parameters) },
+            Method("dead_letters/list") { try $0.listDeadLetters($1.parameters) },
+            Method("dead_letters/replay", .stored) { try $0.replayDeadLetters($1.parameters) },
+            Method("dead_letters/drop", .stored) { try $0.dropDeadLetters($1.parameters) },
+        ]
+        + DeviceService.allCases.map { service in
+            Method("devices/\(service.rawValue)", service.changesDevice ? .stored : .none) {
+                try $0.deviceRequest(service, $1)
+            }
+        }
+}
+
+extension HubCore {
+    /// The method that a request names and its asker may use.
+    func method(of request: Request) throws -> Method {
+        let name = "\(request.service)/\(request.method)"
+        if let instance = request.instance { try checkRight(of: instance, to: name, request.parameters) }
+        guard let method = Method.byName[name] else {
+            let hint = didYouMean(name, among: Method.byName.keys.sorted())
+            throw Refusal(.notFound, "there is no request '\(name.prefix(80))'\(hint)")
+        }
+        return method
+    }
+
+    fileprivate func hubStatus(_ parameters: DocumentReader) throws -> Reply {
         try parameters.allowOnly([])
         let counts = try database.query(
             """

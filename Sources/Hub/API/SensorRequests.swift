@@ -15,7 +15,7 @@ extension HubCore {
         let reply = Reply(results: try items.map(registerSensor))
         let added = registry.sensors.values.filter { before[$0.name] == nil }
         if !added.isEmpty {
-            publishCatalog()
+            changeCatalog()
             try placeWaiting()
             let names = added.map(\.name.text).sorted().joined(separator: ", ")
             try rebind(Set(added.map(\.type)), because: "registered: \(names.prefix(200))")
@@ -138,7 +138,7 @@ extension HubCore {
         }
         registry.remove(sensor.name)
         for kind in ["sensor-fault", "sensor-alert"] { close(kind, sensor.name.text) }
-        publishCatalog()
+        changeCatalog()
         changeRights()
         changePlan(of: sensor.node)
         for leaf in [Topics.SensorLeaf.status, .committed] {

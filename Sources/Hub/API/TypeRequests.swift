@@ -27,7 +27,7 @@ extension HubCore {
                 return registered
             }
             registry.add(registered)
-            publishCatalog()
+            changeCatalog()
             result["status"] = 201
         } catch {
             try add(error, to: &result)
@@ -64,7 +64,7 @@ extension HubCore {
             try record("type.changed", type.name.text, ["added": added.json, "functions": type.functions.json])
         }
         registry.add(registered)
-        publishCatalog()
+        changeCatalog()
         // Drivers and algorithms are told of a type with their plan and their binding.
         for sensor in registry.sensors.values where sensor.type == type.name { changePlan(of: sensor.node) }
         for instance in instances.values {
@@ -98,12 +98,14 @@ extension HubCore {
         try database.query("SELECT hub.remove_expired() AS name").map { .string($0.text("name")) }
     }
 
-    /// What is to be done from time to time: partitions ahead, expired readings and statistics, programs that are gone.
+    /// What is to be done from time to time: partitions ahead, expired readings, statistics and events, programs
+    /// that are gone.
     func keepHouse() throws {
         try makePartitions()
         try keepStatistics()
         try forgetCommands()
         try forgetPrograms()
+        try forgetRequests()
         let removed = try removeExpired()
         if !removed.isEmpty { try record("readings.expired", "", ["partitions": .array(removed)]) }
     }
@@ -156,7 +158,7 @@ extension HubCore {
 
     /// Puts the reason for a refused item into its result; what concerns more than the item goes on.
     func add(_ error: any Error, to result: inout JSONObject) throws {
-        if let error = error as? PostgresError, error.isUnavailable { throw error }
+        if isTransient(error) { throw error }
         let refusal = Refusal(error)
         result["status"] = .int(refusal.status.rawValue)
         result["error"] = .string(refusal.reason)

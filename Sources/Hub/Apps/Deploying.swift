@@ -61,7 +61,7 @@ extension HubCore {
     }
 
     private func entryResult(_ key: String, refusedBy error: any Error) throws -> JSONObject {
-        if let error = error as? PostgresError, error.isUnavailable { throw error }
+        if isTransient(error) { throw error }
         let refusal = Refusal(error)
         try record("deployment.refused", key, ["reason": .string(refusal.reason)])
         return [

@@ -7,9 +7,7 @@ extension HubCore {
     ///
     /// - Parameter instance: the algorithm instance that asks; nil for a person.
     func runCommand(_ parameters: DocumentReader, for instance: Identifier?) throws -> Reply {
-        try parameters.allowOnly(["node", "command", "environment", "name", "input", "request"])
-        let request = try parameters.optional("request")?.identifier()
-        if let request, let known = try NodeCommand.known(request, of: instance, in: database) { return known }
+        try parameters.allowOnly(["node", "command", "environment", "name", "input"])
         let node = try commandNode(parameters.required("node"))
         let specification = try CommandSpecification(
             parameters, hasInput: parameters.optional("input")?.bool() ?? false)
@@ -21,7 +19,7 @@ extension HubCore {
         guard let id = Identifier("\(name.prefix(44))-\(number)") else { throw parameters.error("name: is too long") }
         let command = NodeCommand(id: id, node: node, specification: specification, instance: instance)
         try database.transaction {
-            try command.store(in: database, request: request)
+            try command.store(in: database)
             var detail: JSONObject = [
                 "node": .string(node.text), "command": .array(specification.arguments.map { .string($0) }),
             ]
@@ -105,22 +103,19 @@ extension HubCore {
 
     // MARK: For algorithms
 
-    /// A request of an algorithm instance, whose deployment lets it have commands run; about others than its own it may
-    /// ask nothing.
-    func route(_ request: Request, of instance: Identifier) throws -> Reply {
+    private static let methodsOfAlgorithms = [
+        "commands/run", "commands/show", "programs/stop", "programs/signal", "programs/send",
+    ]
+
+    /// An algorithm instance whose deployment lets it may have commands run, and ask about its own, and nothing else.
+    func checkRight(of instance: Identifier, to method: String, _ parameters: DocumentReader) throws {
         guard instances[instance]?.mayRunCommands == true else {
             throw Refusal(.forbidden, "'\(instance)' may run no commands: its deployment has no \"commands\": true")
         }
-        let parameters = request.parameters
-        if (request.service, request.method) == ("commands", "run") { return try runCommand(parameters, for: instance) }
-        let methods: [(String, String, (DocumentReader) throws -> Reply)] = [
-            ("commands", "show", showCommand), ("programs", "stop", stopProgram), ("programs", "signal", signalProgram),
-            ("programs", "send", sendInput),
-        ]
-        guard let method = methods.first(where: { ($0.0, $0.1) == (request.service, request.method) }) else {
-            throw Refusal(
-                .forbidden, "an algorithm may not ask for '\(request.service.prefix(40))/\(request.method.prefix(40))'")
+        guard Self.methodsOfAlgorithms.contains(method) else {
+            throw Refusal(.forbidden, "an algorithm may not ask for '\(method.prefix(80))'")
         }
+        guard method != "commands/run" else { return }
         let reader = try parameters.required("id")
         let id = try reader.string()
         let isOwn =
@@ -130,6 +125,5 @@ extension HubCore {
         guard isOwn, try parameters.optional("kind")?.string() == ProgramID.Kind.command.rawValue else {
             throw Refusal(.forbidden, "'\(id.prefix(80))' is no command of '\(instance)'")
         }
-        return try method.2(parameters)
     }
 }

@@ -44,30 +44,17 @@ struct NodeCommand {
         return commands
     }
 
-    /// The reply to a request that was carried out before: the broker may bring it twice where the requester's connection
-    /// was lost in between.
-    static func known(
-        _ request: Identifier, of instance: Identifier?, in database: Connection
-    ) throws(PostgresError) -> Reply? {
-        try database.query(
-            "SELECT id, node FROM hub.command WHERE request = $1 AND coalesce(instance, '') = coalesce($2, '')",
-            .text(request.text), .text(instance?.text)
-        ).first.map { Reply(["id": .string($0.text("id")), "node": .string($0.text("node"))]) }
-    }
-
     /// Stores a new one.
-    ///
-    /// - Parameter request: what its asker calls the request, where that may come twice.
-    func store(in database: Connection, request: Identifier?) throws(PostgresError) {
+    func store(in database: Connection) throws(PostgresError) {
         let arguments = JSON.array(specification.arguments.map { .string($0) })
         let environment = JSON.object(JSONObject(specification.environment.map { ($0.key, .string($0.value)) }))
         try database.query(
             """
-            INSERT INTO hub.command (id, node, instance, arguments, environment, has_input, request)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            INSERT INTO hub.command (id, node, instance, arguments, environment, has_input)
+            VALUES ($1, $2, $3, $4, $5, $6)
             """,
             .text(id.text), .text(node.text), .text(instance?.text), .text(arguments.text()), .text(environment.text()),
-            .bool(specification.hasInput), .text(request?.text))
+            .bool(specification.hasInput))
     }
 }
 

@@ -83,6 +83,7 @@ extension HubCore {
                 reply.set("error", .string("app '\(start.app)' is \(state?.word ?? ""): \(state?.reason ?? "")"))
             }
             if let state { reply.set("process", .object(state.program)) }
+            if let key = try request.key() { try replaceStoredReply(to: key, by: reply) }
             if let message = request.message(with: reply, topics: topics) { publish(message) }
         }
         awaited = waiting

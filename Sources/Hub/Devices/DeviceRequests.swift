@@ -9,13 +9,7 @@ extension HubCore {
     }
 
     /// `devices/{service}`: what a device is asked for, on its own topics or by `rpc/devices/…`.
-    func deviceRequest(_ request: Request) throws -> Reply {
-        guard let service = DeviceService(rawValue: request.method) else {
-            let names = DeviceService.allCases.map(\.rawValue)
-            throw Refusal(
-                .notFound,
-                "devices have no service '\(request.method.prefix(80))'\(didYouMean(request.method, among: names))")
-        }
+    func deviceRequest(_ service: DeviceService, _ request: Request) throws -> Reply {
         let parameters = request.parameters
         let node = try requiredNode(parameters.required("node"))
         switch service {

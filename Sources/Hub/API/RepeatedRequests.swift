@@ -1,0 +1,100 @@
+import HubModel
+import Postgres
+import SimdJSON
+
+// Requests that come twice: where a connection is lost before the broker has confirmed a message, its client sends that
+// again. One that has a name is carried out once.
+
+/// What a request is known by: its own name, and whose it is.
+struct RequestKey: Hashable {
+    /// The algorithm instance that asks; nil for a person.
+    let asker: Identifier?
+    let name: Identifier
+}
+
+/// Replies that are held in memory.
+struct HeldReplies {
+    private var replies: [RequestKey: Reply] = [:]
+    /// The oldest first.
+    private var order: [RequestKey] = []
+
+    /// A client sends again soon, or never.
+    private static let maximum = 1_000
+
+    /// The reply that the request had; nil where it is new.
+    subscript(request: RequestKey) -> Reply? { replies[request] }
+
+    mutating func add(_ request: RequestKey, _ reply: Reply) {
+        if replies.updateValue(reply, forKey: request) == nil { order.append(request) }
+        if order.count > Self.maximum { replies[order.removeFirst()] = nil }
+    }
+}
+
+extension HubCore {
+    /// Carries out a request, or gives the reply that it had.
+    func carryOut(_ request: Request) throws -> Reply {
+        let method = try method(of: request)
+        guard method.record != .none else { return try method.run(self, request) }
+        let key = try request.key()
+        if let key, let known = heldReplies[key] { return known }
+        do {
+            let reply = try method.record == .stored ? store(method, request, key) : method.run(self, request)
+            if let key, method.record == .held { heldReplies.add(key, reply) }
+            return reply
+        } catch {
+            // What was refused once must not be done the second time.
+            if let key, !isTransient(error) { heldReplies.add(key, Reply(Refusal(error))) }
+            throw error
+        }
+    }
+
+    /// Worth another try, which nobody need be told of.
+    func isTransient(_ error: any Error) -> Bool {
+        (error as? PostgresError).map { $0.isUnavailable || $0.isConflict } ?? false
+    }
+
+    /// Carries out a request in one transaction with its reply.
+    private func store(_ method: Method, _ request: Request, _ key: RequestKey?) throws -> Reply {
+        var mayHaveWritten = true
+        do {
+            return try database.transaction {
+                do {
+                    if let key, let known = try storedReply(to: key) { return known }
+                    let reply = try method.run(self, request)
+                    if let key {
+                        try database.queryPrepared(
+                            "INSERT INTO hub.request (asker, name, reply) VALUES ($1, $2, $3)",
+                            .text(key.asker?.text ?? ""), .text(key.name.text), .text(JSON.object(reply.body).text()))
+                    }
+                    return reply
+                } catch {
+                    mayHaveWritten = database.mayHaveWritten
+                    throw error
+                }
+            }
+        } catch {
+            // Parts of it may have gone well, and be known as done.
+            if mayHaveWritten, database.isHealthy { try readAll() }
+            throw error
+        }
+    }
+
+    private func storedReply(to key: RequestKey) throws -> Reply? {
+        try database.queryPrepared(
+            "SELECT reply FROM hub.request WHERE asker = $1 AND name = $2", .text(key.asker?.text ?? ""),
+            .text(key.name.text)
+        ).first.flatMap { Reply(stored: try JSON(parsing: $0.text("reply"))) }
+    }
+
+    /// The reply that was waited for is there.
+    func replaceStoredReply(to key: RequestKey, by reply: Reply) throws(PostgresError) {
+        try database.queryPrepared(
+            "UPDATE hub.request SET reply = $3 WHERE asker = $1 AND name = $2", .text(key.asker?.text ?? ""),
+            .text(key.name.text), .text(JSON.object(reply.body).text()))
+    }
+
+    /// Removes what nobody sends again any more.
+    func forgetRequests() throws(PostgresError) {
+        try database.query("DELETE FROM hub.request WHERE at < now() - interval '1 hour'")
+    }
+}

@@ -1,0 +1,184 @@
+"""Requests that come twice are carried out once, and each is carried out whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device import SHELL_APP, tar_gz
+from hub import Hub, wait_until
+from samples import PROBE_TYPE, app_zip, deployment, write
+
+SLEEPER = "#!/bin/sh\nexec sleep 1000\n"
+APP = base64.b64encode(tar_gz({"app.info": "name: twice\n", "app": SHELL_APP})).decode()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def probe_type(own_hub: Hub) -> None:
+    own_hub.rpc("types", "register", document=PROBE_TYPE)
+
+
+@pytest.fixture
+def name() -> str:
+    """What a request is called."""
+    return uuid.uuid4().hex
+
+
+def events(hub: Hub, kind: str) -> int:
+    return int(hub.value("SELECT count(*) FROM hub.event WHERE kind = %s", kind))
+
+
+def install(hub: Hub, folder: Path, app: str) -> None:
+    hub.cli("apps", "install", app, app_zip(folder, app, "main.sh", SLEEPER))
+
+
+def test_a_deployment(own_hub: Hub, tmp_path: Path, name: str) -> None:
+    install(own_hub, tmp_path, "once")
+    ask = {"document": deployment("once"), "request": name}
+    reply = own_hub.request("deployments", "deploy", **ask)
+    assert (reply["status"], reply["entries"][0]["instance_id"]) == (200, "once-main-1")
+    assert own_hub.request("deployments", "deploy", **ask) == reply
+    # Another name is another request.
+    other = own_hub.request("deployments", "deploy", **{**ask, "request": uuid.uuid4().hex})
+    assert other["entries"][0]["instance_id"] == "once-main-2"
+    # Also by the next hub.
+    hub = own_hub.part("hub")
+    os.kill(hub, signal.SIGKILL)
+    own_hub.close()
+    wait_until(lambda: own_hub.part("hub") != hub, 60, "another hub", (AssertionError,))
+    wait_until(lambda: own_hub.request("hub", "status", timeout=2)["status"] == 200, 60, "the hub", (Exception,))
+    assert own_hub.request("deployments", "deploy", **ask) == reply
+    assert {row["id"] for row in own_hub.json("ps", "--where", "app=once")["programs"]} == {"once-main-1", "once-main-2"}
+    own_hub.cli("stop", "once-main-1")
+    own_hub.cli("stop", "once-main-2")
+
+
+def test_what_was_refused_stays_refused(own_hub: Hub, tmp_path: Path, name: str) -> None:
+    ask = {"document": deployment("later"), "request": name}
+    reply = own_hub.request("deployments", "deploy", **ask)
+    assert reply["status"] == 404 and "later" in reply["error"]
+    install(own_hub, tmp_path, "later")
+    assert own_hub.request("deployments", "deploy", **ask) == reply
+    started = own_hub.request("deployments", "deploy", document=deployment("later"))
+    own_hub.cli("stop", started["entries"][0]["instance_id"])
+
+
+def test_a_sensor_without_a_name(own_hub: Hub, name: str) -> None:
+    ask = {"document": {"sensor_type": PROBE_TYPE["name"]}, "request": name}
+    replies = [own_hub.rpc("sensors", "register", **ask) for _ in range(2)]
+    assert replies[0] == replies[1] and replies[0]["results"][0]["status"] == 201
+    assert own_hub.value("SELECT count(*) FROM hub.sensor WHERE removed_at IS NULL") == 1
+    own_hub.cli("sensors", "remove", replies[0]["results"][0]["name"])
+
+
+def test_a_password_is_made_once_and_not_written_down(own_hub: Hub, name: str) -> None:
+    own_hub.rpc("sensors", "register", document={"sensor_type": PROBE_TYPE["name"], "name": "outside"})
+    ask = {"name": "outside", "rotate": True, "request": name}
+    reply = own_hub.rpc("sensors", "credentials", **ask)
+    assert own_hub.rpc("sensors", "credentials", **ask) == reply
+    own_hub.peer(reply["user"], reply["password"]).close()
+    kept = own_hub.value("SELECT count(*) FROM hub.request WHERE strpos(reply::text, %s) > 0", reply["password"])
+    assert kept == 0
+    own_hub.cli("sensors", "remove", "outside")
+
+
+def test_a_restart(own_hub: Hub, tmp_path: Path, name: str) -> None:
+    install(own_hub, tmp_path, "again")
+    id = own_hub.rpc("deployments", "deploy", document=deployment("again"))["entries"][0]["instance_id"]
+    own_hub.wait_until_running(id)
+    before = own_hub.program(id)["pid"]
+    for _ in range(3):
+        assert own_hub.rpc("programs", "restart", id=id, request=name)["node"] == own_hub.node
+    wait_until(lambda: own_hub.program(id)["pid"] not in (None, before), what="another process")
+    assert own_hub.value("SELECT generation FROM hub.program_wish WHERE id = %s", id) == 1
+    own_hub.cli("stop", id)
+
+
+@pytest.mark.parametrize("wrong", ["a b", "", 7, "x" * 500])
+def test_a_name_that_is_none(own_hub: Hub, wrong: Any) -> None:
+    reply = own_hub.request("programs", "stop", id="nobody", request=wrong)
+    assert reply["status"] == 400 and reply["error"].startswith("request: ")
+
+
+def fast_deploy(hub: Hub, **more: Any) -> dict[str, Any]:
+    return hub.request(
+        "devices", "fast_deploy", node=hub.node, app_id="twice", app_type="executable", app_tarball=APP, **more)
+
+
+def test_a_reply_that_is_waited_for(own_hub: Hub, name: str) -> None:
+    """The second request is the first one's, whose reply comes when the device has done it."""
+    topic = own_hub.topic("clients/user.owner/twice")
+    ask = json.dumps({
+        "node": own_hub.node, "app_id": "twice", "app_type": "executable", "app_tarball": APP, "request": name,
+        "reply_to": topic})
+    with own_hub.as_owner() as peer:
+        peer.subscribe(topic)
+        peer.publish(own_hub.topic("rpc/devices/fast_deploy"), ask.encode())
+        peer.publish(own_hub.topic("rpc/devices/fast_deploy"), ask.encode())
+        reply = peer.wait_for_topic(topic).json
+        assert reply["status"] in (200, 202) and reply["app_id"] == "twice", reply
+        peer.messages.clear()
+        # Once more, when it has been answered.
+        peer.publish(own_hub.topic("rpc/devices/fast_deploy"), ask.encode())
+        assert {**peer.wait_for_topic(topic).json, "process": {}} == {**reply, "process": {}}
+    assert events(own_hub, "app.installed") == 1 + own_hub.value("SELECT count(*) FROM hub.app")
+    own_hub.rpc("devices", "delete_app", node=own_hub.node, app_id="twice")
+
+
+def test_nothing_is_left_of_what_fails_half_way(own_hub: Hub) -> None:
+    """As where the hub is killed between the two parts of fast_deploy: the database cannot store the second one."""
+    own_hub.sql_script("""
+        CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no start today'; END $$;
+        CREATE TRIGGER fail BEFORE INSERT ON hub.event FOR EACH ROW WHEN (NEW.kind = 'app.started')
+        EXECUTE FUNCTION public.fail()""")
+    before = events(own_hub, "app.installed")
+    reply = fast_deploy(own_hub)
+    own_hub.sql_script("DROP TRIGGER fail ON hub.event; DROP FUNCTION public.fail()")
+    assert (reply["status"], "no start today" in reply["error"]) == (500, True)
+    assert own_hub.rpc("devices", "apps", node=own_hub.node)["apps"] == []
+    assert own_hub.value("SELECT count(*) FROM hub.algorithm_instance WHERE app_id = 'twice' AND stopped_at IS NULL") == 0
+    assert events(own_hub, "app.installed") == before
+    # The hub does not take it for installed either.
+    assert fast_deploy(own_hub)["status"] in (200, 202)
+    own_hub.rpc("devices", "delete_app", node=own_hub.node, app_id="twice")
+
+
+@pytest.mark.parametrize("part", ["hub", "mosquitto"])
+def test_a_person_is_answered_when_the_hub_is_back(own_hub: Hub, tmp_path: Path, part: str) -> None:
+    """A request that hub or broker had when they died is asked again."""
+    install(own_hub, tmp_path, f"patient-{part}")
+    document = write(tmp_path / "deployment.json", deployment(f"patient-{part}"))
+    hub = own_hub.part("hub")
+    victim = own_hub.part(part)
+    own_hub.close()
+    os.kill(hub, signal.SIGSTOP)
+    with ThreadPoolExecutor() as pool:
+        try:
+            log = Path(own_hub.data, "log", "mosquitto.log")
+            size = log.stat().st_size
+            asking = pool.submit(own_hub.run, "deploy", document, "--json")
+            wait_until(lambda: "connected from" in log.read_text()[size:], 60, "the person's connection")
+            with pytest.raises(NotYet):
+                asking.result(timeout=2)
+            os.kill(victim, signal.SIGKILL)
+        finally:
+            if part != "hub":
+                os.kill(hub, signal.SIGCONT)
+        result: subprocess.CompletedProcess[str] = asking.result()
+    assert result.returncode == 0, result.stdout + result.stderr
+    (entry,) = json.loads(result.stdout)["entries"]
+    assert entry["instance_id"] == f"patient-{part}-main-1"
+    wait_until(
+        lambda: [row["id"] for row in own_hub.json("ps", "--where", f"app=patient-{part}")["programs"]]
+        == [entry["instance_id"]], 60, "the instance", (AssertionError,))
+    wait_until(lambda: own_hub.run("stop", entry["instance_id"]).returncode == 0, 60, "its end")
