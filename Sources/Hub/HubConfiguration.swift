@@ -24,6 +24,8 @@ public struct HubConfiguration: Sendable {
     public var statisticsDays: Int64
     /// How many output lines of each program are kept.
     public var keptLines: Int64
+    /// How many days events are kept, and incidents that are over.
+    public var eventDays: Int64
     /// How the apps of devices are reached and what is told of them.
     public var devices: DeviceSettings
     /// How programs are run, by type.
@@ -33,7 +35,8 @@ public struct HubConfiguration: Sendable {
         hub: Identifier, broker: BrokerAddress, brokerPassword: String, accessFiles: BrokerAccessFiles?,
         advertised: [BrokerAddress], database: String, schema: String, brokerQueueLimit: Int64 = 500_000,
         reserve: (folder: String, bytes: UInt64)? = nil, statisticsDays: Int64 = 2,
-        keptLines: Int64 = 10_000, devices: DeviceSettings = .standard, runtimes: [Identifier: Runtime] = [:]
+        keptLines: Int64 = 10_000, eventDays: Int64 = 365, devices: DeviceSettings = .standard,
+        runtimes: [Identifier: Runtime] = [:]
     ) {
         self.hub = hub
         self.broker = broker
@@ -46,6 +49,7 @@ public struct HubConfiguration: Sendable {
         self.reserve = reserve
         self.statisticsDays = statisticsDays
         self.keptLines = keptLines
+        self.eventDays = eventDays
         self.devices = devices
         self.runtimes = runtimes
     }

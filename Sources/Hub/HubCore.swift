@@ -71,6 +71,7 @@ final class HubCore {
         catalog.replace(with: registry)
         try makePartitions()
         try keepStatistics()
+        try keepEvents()
     }
 
     /// Makes the partitions for the weeks to come.

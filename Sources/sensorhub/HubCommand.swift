@@ -52,6 +52,7 @@ struct HubCommand: AsyncParsableCommand {
             },
             statisticsDays: min(try settings.number("statistics.days", default: 2), 3_650),
             keptLines: min(try settings.number("logs.lines", default: 10_000), 10_000_000),
+            eventDays: min(try settings.number("events.days", default: 365), 36_500),
             devices: try DeviceFiles.settings(settings.optional("devices.file")),
             runtimes: try DeviceFiles.runtimes(installation, folder: settings.optional("devices.runtimes")))
     }

@@ -217,6 +217,22 @@ def test_a_follower_that_was_away_is_told_every_line(own_hub: Hub) -> None:
         own_hub.rpc("programs", "stop", id=id)
 
 
+def test_events_and_incidents_are_kept_for_a_year(own_hub: Hub) -> None:
+    for days in (364, 366):
+        own_hub.sql_script(f"""
+            INSERT INTO hub.event (at, kind, subject, detail)
+            VALUES (now() - interval '{days} days', 'sensor.online', 'year-{days}', '{{}}');
+            INSERT INTO hub.incident (opened_at, closed_at, kind, subject, reason)
+            VALUES (now() - interval '400 days', now() - interval '{days} days', 'sensor-fault', 'year-{days}', '')""")
+    hub = own_hub.part("hub")
+    os.kill(hub, signal.SIGKILL)
+    own_hub.close()
+    wait_until(lambda: own_hub.part("hub") != hub, 60, "another hub", (AssertionError,))
+    for table in ("event", "incident"):
+        kept = f"SELECT subject FROM hub.{table} WHERE subject LIKE 'year-%'"
+        wait_until(lambda: [row["subject"] for row in own_hub.sql(kept)] == ["year-364"], 60, f"the end of the old {table}")
+
+
 def test_kinds_are_told_from_each_other(own_hub: Hub, running: str) -> None:
     events = own_hub.json("events", "--kind", "sensor.registered", "--kind", "app", "--since", "1d")["events"]
     assert {event["kind"] for event in events} == {"sensor.registered", "app.installed"}

@@ -103,6 +103,7 @@ extension HubCore {
     func keepHouse() throws {
         try makePartitions()
         try keepStatistics()
+        try keepEvents()
         try forgetCommands()
         try forgetPrograms()
         try forgetRequests()
