@@ -587,7 +587,8 @@ CREATE TABLE IF NOT EXISTS hub.request (
     asker text NOT NULL,
     -- What the request was called by who asked.
     name  text NOT NULL,
-    reply jsonb NOT NULL,
+    -- JSON, in which a NUL may stand, as in nothing of type jsonb.
+    reply text NOT NULL,
     CONSTRAINT request_pk PRIMARY KEY (asker, name)
 );
 

@@ -26,6 +26,8 @@ actor AgentCore {
     private var statistics = StatisticsQueue()
     /// What the broker has not acknowledged yet.
     private var inFlight: Set<Int32> = []
+    /// What the hub has asked for with a name; it asks again soon, or never.
+    private var heardRequests = Recent<String, Void>(capacity: 1_000)
     /// Logged once, not at every attempt.
     private var lastDisconnection: MQTTError?
     private var lastRefusal: MQTTError?
@@ -133,14 +135,29 @@ actor AgentCore {
     }
 
     private func send(_ command: SignalRequest) {
-        logger.info("\(command.program) is to be sent \(command.signal)")
-        guard let placed = programs[command.program] else { return }
-        placed.send(command.signal, toRun: command.run)
+        hear(command.name) {
+            logger.info("\(command.program) is to be sent \(command.signal)")
+            guard let placed = programs[command.program] else { return "'\(command.program.id)' is not here" }
+            placed.send(command.signal, toRun: command.run)
+            return nil
+        }
     }
 
     private func send(_ command: InputRequest) {
-        guard let placed = programs[command.program] else { return }
-        if !placed.inputs.add(command) { logger.warning("input for \(command.program) is dropped: it does not read") }
+        hear(command.name) {
+            guard let placed = programs[command.program] else { return "'\(command.program.id)' is not here" }
+            return placed.inputs.add(command) ? nil : "'\(command.program.id)' does not read its input"
+        }
+    }
+
+    /// Does what the hub has asked for, where that has not come before, and says that it is done.
+    ///
+    /// - Parameter body: returns why it cannot be done; nil where it is.
+    private func hear(_ name: String, _ body: () -> String?) {
+        let error = heardRequests[name] == nil ? body() : nil
+        if error == nil { heardRequests.add(name, ()) }
+        // Where that is lost, the hub asks again.
+        if isConnected { _ = publish([messages.heard(RequestHeard(name, error: error))]) }
     }
 
     // MARK: To the broker

@@ -36,6 +36,8 @@ struct AgentMessages: Sendable {
         ])
     }
 
+    func heard(_ heard: RequestHeard) -> OutgoingMessage { report(heard.json) }
+
     func archiveWanted(_ sha256: String) -> OutgoingMessage {
         report(["kind": "archive_wanted", "sha256": .string(sha256)])
     }

@@ -45,10 +45,11 @@ final class HubCore {
     private var outbox: [OutgoingMessage] = []
     private var rightsChanged = false
     private var catalogChanged = false
-    /// Whoever waits for an app of a device to start or stop.
-    var awaited: [(start: AwaitedStart, request: Request)] = []
+    /// Requests that are answered later.
+    var awaited: [AwaitedReply] = []
     private var plansChanged: Set<Identifier> = []
-    var heldReplies = HeldReplies()
+    /// A client sends again soon, or never.
+    var heldReplies = Recent<RequestKey, Reply>(capacity: 1_000)
 
     /// - Throws: `PostgresError` and what the database's contents make impossible.
     init(

@@ -21,13 +21,8 @@ struct CommandSteering: Sendable {
     func sendInput() async throws {
         for await (bytes, taken) in try standardInput() {
             let isLast = bytes.isEmpty
-            let isTaken = try await ask(
-                "send", ["data": .string(Base64.encode(bytes)), "eof": .bool(isLast)])
-            switch isTaken {
-            case true?: break
-            case false?: return
-            case nil: note("no answer came to \(bytes.count) bytes of input: they may be lost")
-            }
+            let parameters: JSONObject = ["data": .string(Base64.encode(bytes)), "eof": .bool(isLast)]
+            guard try await ask("send", parameters) else { return }
             if isLast { return }
             if bytes.count > 4_096 {
                 try await Task.sleep(for: .seconds(1) * bytes.count / Self.bytesPerSecond)
@@ -39,48 +34,32 @@ struct CommandSteering: Sendable {
     /// - Returns: false where it has ended.
     @discardableResult
     func send(_ signal: Signal) async throws -> Bool {
-        switch try await ask("signal", ["signal": .int(Int64(signal.number))]) {
-        case let isTaken?: return isTaken
-        case nil:
-            note("no answer came to \(signal): it may be lost")
-            return true
-        }
+        try await ask("signal", ["signal": .int(Int64(signal.number))])
     }
 
-    /// - Returns: true where the node was told; false where the command has ended; nil where that is not known.
-    private func ask(_ method: String, _ parameters: JSONObject) async throws -> Bool? {
+    /// Asks until the node is told, which may be long where hub, broker or node are away. It is told once.
+    ///
+    /// - Returns: false where the command has ended.
+    private func ask(_ method: String, _ parameters: JSONObject) async throws -> Bool {
         var parameters = parameters
         parameters["id"] = .string(program.id.text)
         parameters["kind"] = .string(program.kind.rawValue)
+        let name = makeUniqueID()
         var backoff = Backoff(first: .milliseconds(20), cap: .seconds(1))
         while true {
             do {
-                // Of a request that a hub which is just coming back has not heard nobody could tell whether it was done:
-                // so it is first asked for something that does nothing.
-                if try await isOver() { return false }
-            } catch is MQTTError {
-                try await Task.sleep(for: backoff.next())
-                continue
-            }
-            do {
-                let reply = try await client.answer(to: "programs", method, parameters)
+                let reply = try await client.answer(to: "programs", method, parameters, named: name)
                 switch reply["status"]?.int ?? 500 {
                 case 200..<300: return true
                 case 404: return false
                 case 409, 500...: break
                 default: throw CommandError(reply["error"]?.string ?? "the hub refused without a reason")
                 }
-            } catch let error as MQTTError {
-                if error.code == .timeout { return nil }
+            } catch is MQTTError {
+                // Nobody can tell whether it was done: the hub can.
             }
             try await Task.sleep(for: backoff.next())
         }
-    }
-
-    private func isOver() async throws -> Bool {
-        let reply = try await client.answer(
-            to: "commands", "show", ["id": .string(program.id.text)], timeout: .seconds(2))
-        return reply["status"] == 404 || reply["command"].flatMap { CommandEnd($0) } != nil
     }
 }
 

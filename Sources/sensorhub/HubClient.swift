@@ -60,13 +60,16 @@ final class HubClient: Sendable {
 
     /// As `reply`, for whoever goes on without an answer.
     ///
+    /// - Parameter name: what the hub knows the request by: with the same one it can be asked again, and is carried out
+    ///   once.
     /// - Throws: `MQTTError`: `.timeout` where the hub may have had the request; else it has not.
     func answer(
-        to service: String, _ method: String, _ parameters: JSONObject = [:], timeout: Duration = .seconds(10)
+        to service: String, _ method: String, _ parameters: JSONObject = [:], named name: String = makeUniqueID(),
+        timeout: Duration = .seconds(10)
     ) async throws -> JSON {
         let id = makeUniqueID()
         var parameters = parameters
-        parameters["request"] = .string(id)
+        parameters["request"] = .string(name)
         let payload = JSON.object(parameters).bytes(), correlation = Array(id.utf8)
         let deadline = ContinuousClock.now + timeout
         let timer = Self.after(timeout) { [exchange] in exchange.forget(correlation) }

@@ -25,13 +25,25 @@ func whatIsNoSignalIsRefused(text: String) {
 }
 
 @Test func aRequestForASignalIsReadBack() throws {
-    let request = SignalRequest(ProgramID(.driver, Identifier("a")!), Signal(number: 1)!, run: 7)
+    let request = SignalRequest(ProgramID(.driver, Identifier("a")!), Signal(number: 1)!, run: 7, name: "n")
     #expect(try SignalRequest(DocumentReader(request.json)) == request)
     #expect(request.json.bytes().count < SignalRequest.maximumBytes)
     for wrong in [
-        #"{"program": "driver", "id": "a", "signal": 0, "run": 1}"#, #"{"program": "driver", "id": "a", "run": 1}"#,
-        #"{"program": "driver", "id": "a", "signal": 1}"#, #"{"program": "robot", "id": "a", "signal": 1, "run": 1}"#,
-    ] {
-        #expect(throws: ValidationError.self) { try SignalRequest(DocumentReader(JSON(parsing: wrong))) }
+        ("signal", 0), ("signal", .null), ("run", .null), ("program", "robot"), ("request", .null), ("request", ""),
+    ] as [(String, JSON)] {
+        var object = request.json.object!
+        object[wrong.0] = wrong.1
+        #expect(throws: ValidationError.self, "\(wrong)") { try SignalRequest(DocumentReader(.object(object))) }
+    }
+}
+
+@Test func whatANodeSaysOfARequestIsReadBack() throws {
+    for heard in [RequestHeard("n"), RequestHeard("n", error: "it is not here")] {
+        #expect(try RequestHeard(DocumentReader(heard.json)) == heard)
+    }
+    let long = RequestHeard("n", error: String(repeating: "x", count: 5_000))
+    #expect(try RequestHeard(DocumentReader(long.json)).error?.count == 400)
+    for wrong in [["request": .null], ["request": 7], ["request": "n", "error": 7]] as [JSON] {
+        #expect(throws: ValidationError.self) { try RequestHeard(DocumentReader(wrong)) }
     }
 }

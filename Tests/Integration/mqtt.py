@@ -54,6 +54,8 @@ class Peer:
         """
         self.user = user
         self.messages: list[Message] = []
+        # Told of each message, on paho's thread; gives what is to be published for it at once: topic and payload.
+        self.answer: Callable[[Message], Optional[tuple[str, bytes]]] = lambda _: None
         self._state = threading.Condition()
         self._connection: Optional[bool] = None
         self._refusal = ""
@@ -122,8 +124,12 @@ class Peer:
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
         properties = getattr(message, "properties", None)
         correlation = getattr(properties, "CorrelationData", None)
+        received = Message(message.topic, bytes(message.payload), message.retain, correlation)
+        answer = self.answer(received)
+        if answer is not None:
+            self._client.publish(*answer, qos=1)
         with self._state:
-            self.messages.append(Message(message.topic, bytes(message.payload), message.retain, correlation))
+            self.messages.append(received)
             self._state.notify_all()
 
     def _wait(self, predicate: Callable[[], Any], what: str, timeout: float = TIMEOUT_SECONDS) -> Any:

@@ -7,7 +7,7 @@ import time
 from typing import Any, Optional
 
 from hub import Hub, run, wait_until
-from mqtt import Peer
+from mqtt import Message, Peer
 
 
 def now() -> int:
@@ -28,10 +28,18 @@ class OtherNode:
     def connect(self) -> OtherNode:
         self.close()
         self._peer = self.hub.peer(f"node.{self.id}", self._password)
+        self._peer.answer = self._hear
         self._peer.subscribe(self._topic("command"))
         self._peer.publish(
             self._topic("status"), {"status": "online", "version": "test", "t": now()}, retain=True)
         return self
+
+    def _hear(self, message: Message) -> Optional[tuple[str, bytes]]:
+        command = json.loads(message.payload)
+        if command["kind"] not in ("input", "signal"):
+            return None
+        heard = {"kind": "heard", "request": command["request"]}
+        return self._topic("report"), json.dumps(heard).encode()
 
     def close(self) -> None:
         if self._peer is not None:
@@ -58,7 +66,12 @@ class OtherNode:
         self.report({"kind": "snapshot", "t": now(), "programs": list(programs)})
 
     def commands(self, kind: str) -> list[dict[str, Any]]:
-        return [message.json for message in list(self.peer.messages) if message.json["kind"] == kind]
+        """Those of a kind; what the hub has sent again, once."""
+        commands = [message.json for message in list(self.peer.messages) if message.json["kind"] == kind]
+        known = [command.get("request") for command in commands]
+        return [
+            command for index, command in enumerate(commands)
+            if command.get("request") is None or command["request"] not in known[:index]]
 
 
 class Journal:

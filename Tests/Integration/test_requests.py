@@ -22,6 +22,15 @@ from samples import PROBE_TYPE, app_zip, deployment, write
 SLEEPER = "#!/bin/sh\nexec sleep 1000\n"
 APP = base64.b64encode(tar_gz({"app.info": "name: twice\n", "app": SHELL_APP})).decode()
 
+# Says what it hears.
+LISTENER = """
+import signal, sys
+signal.signal(signal.SIGUSR1, lambda *_: print("usr"))
+print("up")
+for line in sys.stdin:
+    print("got", line, end="")
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def probe_type(own_hub: Hub) -> None:
@@ -42,9 +51,18 @@ def install(hub: Hub, folder: Path, app: str) -> None:
     hub.cli("apps", "install", app, app_zip(folder, app, "main.sh", SLEEPER))
 
 
+def kill_and_wait(hub: Hub) -> None:
+    """Kills the hub service, and waits for the next one."""
+    old = hub.part("hub")
+    os.kill(old, signal.SIGKILL)
+    hub.close()
+    wait_until(lambda: hub.part("hub") != old, 60, "another hub", (AssertionError,))
+    wait_until(lambda: hub.request("hub", "status", timeout=2)["status"] == 200, 60, "the hub", (Exception,))
+
+
 def test_a_deployment(own_hub: Hub, tmp_path: Path, name: str) -> None:
     install(own_hub, tmp_path, "once")
-    ask = {"document": deployment("once"), "request": name}
+    ask: dict[str, Any] = {"document": deployment("once"), "request": name}
     reply = own_hub.request("deployments", "deploy", **ask)
     assert (reply["status"], reply["entries"][0]["instance_id"]) == (200, "once-main-1")
     assert own_hub.request("deployments", "deploy", **ask) == reply
@@ -52,25 +70,23 @@ def test_a_deployment(own_hub: Hub, tmp_path: Path, name: str) -> None:
     other = own_hub.request("deployments", "deploy", **{**ask, "request": uuid.uuid4().hex})
     assert other["entries"][0]["instance_id"] == "once-main-2"
     # Also by the next hub.
-    hub = own_hub.part("hub")
-    os.kill(hub, signal.SIGKILL)
-    own_hub.close()
-    wait_until(lambda: own_hub.part("hub") != hub, 60, "another hub", (AssertionError,))
-    wait_until(lambda: own_hub.request("hub", "status", timeout=2)["status"] == 200, 60, "the hub", (Exception,))
+    kill_and_wait(own_hub)
     assert own_hub.request("deployments", "deploy", **ask) == reply
     assert {row["id"] for row in own_hub.json("ps", "--where", "app=once")["programs"]} == {"once-main-1", "once-main-2"}
     own_hub.cli("stop", "once-main-1")
     own_hub.cli("stop", "once-main-2")
 
 
-def test_what_was_refused_stays_refused(own_hub: Hub, tmp_path: Path, name: str) -> None:
-    ask = {"document": deployment("later"), "request": name}
-    reply = own_hub.request("deployments", "deploy", **ask)
-    assert reply["status"] == 404 and "later" in reply["error"]
+def test_what_was_refused_may_be_tried_again(own_hub: Hub, tmp_path: Path, name: str) -> None:
     install(own_hub, tmp_path, "later")
-    assert own_hub.request("deployments", "deploy", **ask) == reply
-    started = own_hub.request("deployments", "deploy", document=deployment("later"))
-    own_hub.cli("stop", started["entries"][0]["instance_id"])
+    id = own_hub.rpc("deployments", "deploy", document=deployment("later"))["entries"][0]["instance_id"]
+    own_hub.wait_until_running(id)
+    own_hub.cli("disable", id)
+    reply = own_hub.request("programs", "restart", id=id, request=name)
+    assert reply["status"] == 409 and "is disabled" in reply["error"]
+    own_hub.cli("enable", id)
+    assert own_hub.request("programs", "restart", id=id, request=name)["status"] == 200
+    own_hub.cli("stop", id)
 
 
 def test_a_sensor_without_a_name(own_hub: Hub, name: str) -> None:
@@ -182,3 +198,29 @@ def test_a_person_is_answered_when_the_hub_is_back(own_hub: Hub, tmp_path: Path,
         lambda: [row["id"] for row in own_hub.json("ps", "--where", f"app=patient-{part}")["programs"]]
         == [entry["instance_id"]], 60, "the instance", (AssertionError,))
     wait_until(lambda: own_hub.run("stop", entry["instance_id"]).returncode == 0, 60, "its end")
+
+
+def test_input_and_signals_over_the_death_of_the_hub(own_hub: Hub) -> None:
+    """The next hub does not know what the last one has passed on, but the node does."""
+    id = own_hub.rpc("commands", "run", node=own_hub.node, command=["/usr/bin/python3", "-uc", LISTENER], input=True)["id"]
+
+    def lines() -> list[str]:
+        return [line["text"] for line in own_hub.rpc("logs", "get", id=id)["lines"]]
+
+    wait_until(lambda: lines() == ["up"], what="its start")
+    asks: list[tuple[str, dict[str, Any]]] = [
+        ("send", {"text": "one\n", "request": uuid.uuid4().hex}),
+        ("signal", {"signal": "USR1", "request": uuid.uuid4().hex}),
+    ]
+    for method, parameters in asks:
+        own_hub.rpc("programs", method, id=id, **parameters)
+    wait_until(lambda: sorted(lines()[1:]) == ["got one", "usr"], what="both")
+    before = lines()
+    kill_and_wait(own_hub)
+    for method, parameters in asks:
+        # Its node tells the new hub of it first.
+        wait_until(lambda: own_hub.request("programs", method, id=id, **parameters)["status"] == 200, what="the program")
+    own_hub.rpc("programs", "send", id=id, text="two\n", eof=True)
+    wait_until(lambda: own_hub.rpc("commands", "show", id=id)["command"]["state"] == "EXITED", what="its end")
+    wait_until(lambda: lines()[-1] == "got two", what="its last line")
+    assert lines() == [*before, "got two"]

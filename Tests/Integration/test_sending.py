@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 import pytest
 
 from hub import SENSORHUB, Hub, environment, wait_until, watches_of
+from mqtt import Message
 from other_node import Journal, OtherNode, state
 from samples import app_zip, deployment, probe, register, write
 
@@ -55,6 +57,32 @@ def test_words_are_sent_as_a_line(own_hub: Hub, journal: Journal, sent: Any) -> 
     own_hub.cli("send", "keys-1", "--eof", "--kind", "driver")
     assert sent(5) == [
         ("set level à\n".encode(), False), (b"x", False), (b"last\n", False), (b"", True), (b"", True)]
+
+
+def test_what_a_node_does_not_take_is_refused(own_hub: Hub, journal: Journal) -> None:
+    """And sent again until it says something."""
+    node = journal.node
+    hear, asked = node.peer.answer, list[str]()
+
+    def refuse(message: Message) -> Optional[tuple[str, bytes]]:
+        command = json.loads(message.payload)
+        asked.append(command["request"])
+        heard = {"kind": "heard", "request": command["request"], "error": "it does not read"}
+        return own_hub.topic(f"nodes/{node.id}/report"), json.dumps(heard).encode()
+
+    def say_nothing(message: Message) -> None:
+        asked.append(json.loads(message.payload)["request"])
+
+    try:
+        node.peer.answer = refuse
+        assert "it does not read" in own_hub.refusal("send", "keys-1", "x")
+        assert "it does not read" in own_hub.refusal("signal", "keys-1", "HUP")
+        assert len(asked) == 2 == len(set(asked))
+        node.peer.answer = say_nothing
+        assert "node 'other' does not answer" in own_hub.refusal("send", "keys-1", "x")
+        assert len(asked) > 3 and len(set(asked)) == 3
+    finally:
+        node.peer.answer = hear
 
 
 def test_files_are_sent_as_they_are(own_hub: Hub, journal: Journal, sent: Any, tmp_path: Path) -> None:

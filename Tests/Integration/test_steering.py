@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,8 @@ def test_a_signal_for_another_run_is_not_sent(own_hub: Hub, running: str) -> Non
     command: dict[str, Any] = {"kind": "signal", "id": running, "program": "algorithm", "signal": 9}
     with own_hub.as_hub() as hub:
         for change in ({"run": program["runs"] - 1}, {"run": program["runs"] + 1}, {"run": "all"}, {}, {"signal": 65}):
-            hub.publish(own_hub.topic(f"nodes/{own_hub.node}/command"), command | change)
+            hub.publish(
+                own_hub.topic(f"nodes/{own_hub.node}/command"), command | change | {"request": uuid.uuid4().hex})
     own_hub.cli("restart", "steer-1")
     assert own_hub.program(running)["pid"] == program["pid"]
 

@@ -15,32 +15,43 @@ extension HubCore {
     func answer(_ message: Message, of instance: Identifier? = nil, _ read: () throws -> Request) {
         // A retained one would be carried out again with each start of the hub.
         guard !message.isRetained else { return }
-        let outgoing: OutgoingMessage?
-        let reply: Reply
+        let request: Request
         do {
-            let request = try read()
-            // The first one's reply is still to come, and is this one's as well.
-            if let key = try? request.key(), awaited.contains(where: { (try? $0.request.key()) == key }) { return }
-            reply = self.reply(to: request)
-            if let start = reply.awaited, awaited.count < Self.maximumAwaited {
-                awaited.append((start, request))
-                return
-            }
-            outgoing = request.message(with: reply, topics: topics)
+            request = try read()
         } catch {
-            reply = Reply(Refusal(error))
-            outgoing = Request.reply(
-                reply, to: message.responseTopic, correlation: message.correlation, topics: topics)
+            let refusal = Refusal(error)
+            return publish(
+                Request.reply(
+                    Reply(refusal), to: message.responseTopic, correlation: message.correlation, topics: topics),
+                of: instance, message.topic, refusal.reason)
         }
-        guard let outgoing else {
-            if let reason = reply.body["error"]?.string, !reason.isEmpty {
-                logger.warning("\(message.topic): refused, and the request names no topic for the reply: \(reason)")
+        // The first one's reply is still to come, and is this one's as well.
+        if let key = try? request.key(), awaited.contains(where: { (try? $0.request.key()) == key }) { return }
+        let reply = reply(to: request)
+        if let awaited = reply.awaited, self.awaited.count < Self.maximumAwaited {
+            self.awaited.append(AwaitedReply(awaited: awaited, request: request, reply: reply))
+        } else {
+            deliver(reply, to: request)
+        }
+    }
+
+    /// Gives a request its reply.
+    func deliver(_ reply: Reply, to request: Request) {
+        publish(
+            request.message(with: reply, topics: topics), of: request.instance, request.topic,
+            reply.body["error"]?.string ?? "")
+    }
+
+    private func publish(_ reply: OutgoingMessage?, of instance: Identifier?, _ topic: String, _ error: String) {
+        guard let reply else {
+            if !error.isEmpty {
+                logger.warning("\(topic): refused, and the request names no topic for the reply: \(error)")
             }
             return
         }
         // An algorithm is answered itself and nobody else.
-        if let instance, !outgoing.topic.hasPrefix("\(topics.client(.algorithm(instance)))/") { return }
-        publish(outgoing)
+        if let instance, !reply.topic.hasPrefix("\(topics.client(.algorithm(instance)))/") { return }
+        publish(reply)
     }
 
     private func reply(to request: Request) -> Reply {
@@ -48,7 +59,7 @@ extension HubCore {
         do {
             do {
                 return try carryOut(request)
-            } catch  where isTransient(error) {
+            } catch let error where isTransient(error) {
                 // A database that restarts is back in a moment; nobody need be told.
                 withdraw(after: waiting)
                 if (error as? PostgresError)?.isUnavailable == true { try reconnect(within: .seconds(6)) }

@@ -58,7 +58,8 @@ extension HubCore {
     }
 
     /// `programs/signal`: sends a signal to the process group of a program.
-    func signalProgram(_ parameters: DocumentReader) throws -> Reply {
+    func signalProgram(_ request: Request) throws -> Reply {
+        let parameters = request.parameters, name = try request.nameForNode()
         try parameters.allowOnly(["id", "kind", "signal"])
         let word = try parameters.required("signal")
         let text = try word.value.int.map { String($0) } ?? word.string()
@@ -74,12 +75,9 @@ extension HubCore {
             [
                 "program": .string(commanded.program.kind.rawValue), "signal": .string("\(signal)"),
             ])
-        // Later than that, nobody expects it any more.
-        publish(
-            OutgoingMessage(
-                topic: topics.node(node.text, .command),
-                payload: SignalRequest(commanded.program, signal, run: commanded.run).json.bytes(), expirySeconds: 10))
-        return Reply(["node": .string(node.text), "pid": .int(pid), "signal": .string("\(signal)")])
+        return send(
+            SignalRequest(commanded.program, signal, run: commanded.run, name: name).json, named: name, to: node,
+            Reply(["node": .string(node.text), "pid": .int(pid), "signal": .string("\(signal)")]))
     }
 
     /// `programs/enable` and `programs/disable`: whether it is to run at all, from now on.

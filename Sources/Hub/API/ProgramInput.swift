@@ -4,24 +4,23 @@ import SimdJSON
 
 extension HubCore {
     /// `programs/send`: writes to the standard input of a program, and closes it where that is wanted.
-    func sendInput(_ parameters: DocumentReader) throws -> Reply {
+    func sendInput(_ request: Request) throws -> Reply {
+        let parameters = request.parameters, name = try request.nameForNode()
         try parameters.allowOnly(["id", "kind", "data", "text", "eof", "run"])
         let isLast = try parameters.optional("eof")?.bool() ?? false
         let input = try input(parameters, isLast: isLast)
         let running = try runningProgram(parameters)
-        let program = running.commanded.program, run = running.commanded.run
+        let run = running.commanded.run
         if let wanted = try parameters.optional("run")?.int(), wanted != run {
-            throw Refusal(.conflict, "run \(wanted) of '\(program.id)' is over: it is in run \(run) now")
+            throw Refusal(.conflict, "run \(wanted) of '\(running.commanded.program.id)' is over: it is in run \(run) now")
         }
-        // Later than that, nobody expects it any more.
-        publish(
-            OutgoingMessage(
-                topic: topics.node(running.node.text, .command),
-                payload: InputRequest(program, input, isLast: isLast, run: run).json.bytes(), expirySeconds: 10))
-        return Reply([
-            "node": .string(running.node.text), "pid": .int(running.pid), "run": .int(run),
-            "bytes": .int(Int64(input.count)),
-        ])
+        return send(
+            InputRequest(running.commanded.program, input, isLast: isLast, run: run, name: name).json, named: name,
+            to: running.node,
+            Reply([
+                "node": .string(running.node.text), "pid": .int(running.pid), "run": .int(run),
+                "bytes": .int(Int64(input.count)),
+            ]))
     }
 
     private func input(_ parameters: DocumentReader, isLast: Bool) throws(ValidationError) -> [UInt8] {

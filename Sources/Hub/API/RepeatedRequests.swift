@@ -3,31 +3,16 @@ import Postgres
 import SimdJSON
 
 // Requests that come twice: where a connection is lost before the broker has confirmed a message, its client sends that
-// again. One that has a name is carried out once.
+// again. One that has a name is carried out once; one that was refused has not been, and may be tried again.
 
 /// What a request is known by: its own name, and whose it is.
 struct RequestKey: Hashable {
     /// The algorithm instance that asks; nil for a person.
     let asker: Identifier?
     let name: Identifier
-}
 
-/// Replies that are held in memory.
-struct HeldReplies {
-    private var replies: [RequestKey: Reply] = [:]
-    /// The oldest first.
-    private var order: [RequestKey] = []
-
-    /// A client sends again soon, or never.
-    private static let maximum = 1_000
-
-    /// The reply that the request had; nil where it is new.
-    subscript(request: RequestKey) -> Reply? { replies[request] }
-
-    mutating func add(_ request: RequestKey, _ reply: Reply) {
-        if replies.updateValue(reply, forKey: request) == nil { order.append(request) }
-        if order.count > Self.maximum { replies[order.removeFirst()] = nil }
-    }
+    /// As nodes know it.
+    var text: String { asker.map { "\($0)/\(name)" } ?? name.text }
 }
 
 extension HubCore {
@@ -36,16 +21,11 @@ extension HubCore {
         let method = try method(of: request)
         guard method.record != .none else { return try method.run(self, request) }
         let key = try request.key()
+        guard method.record == .held else { return try store(method, request, key) }
         if let key, let known = heldReplies[key] { return known }
-        do {
-            let reply = try method.record == .stored ? store(method, request, key) : method.run(self, request)
-            if let key, method.record == .held { heldReplies.add(key, reply) }
-            return reply
-        } catch {
-            // What was refused once must not be done the second time.
-            if let key, !isTransient(error) { heldReplies.add(key, Reply(Refusal(error))) }
-            throw error
-        }
+        let reply = try method.run(self, request)
+        if let key, reply.awaited == nil { heldReplies.add(key, reply) }
+        return reply
     }
 
     /// Worth another try, which nobody need be told of.

@@ -43,7 +43,7 @@ struct Refusal: Error, CustomStringConvertible {
 struct Reply {
     private(set) var body: JSONObject
     /// Where the answer is not known yet.
-    var awaited: AwaitedStart?
+    var awaited: Awaited?
 
     /// 200, and whatever the request asked for.
     init(_ members: JSONObject = [:]) {

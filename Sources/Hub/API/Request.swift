@@ -4,6 +4,7 @@ import SimdJSON
 
 /// A request as it came over the broker, with the way back.
 struct Request {
+    let topic: String
     let service: String
     let method: String
     let parameters: DocumentReader
@@ -22,6 +23,7 @@ struct Request {
 
     /// - Throws: `ValidationError` for a payload that is no request; nobody can be answered then but by MQTT 5.
     init(_ message: Message, service: String, method: String, of instance: Identifier?) throws {
+        topic = message.topic
         self.service = service
         self.method = method
         self.instance = instance
@@ -47,6 +49,7 @@ struct Request {
 
     /// Reads a request on a topic of a device: an archive as it is, an object, or an object `data` beside a `header`.
     init(_ message: Message, service: DeviceService, device: String, app: String?) throws {
+        topic = message.topic
         self.service = "devices"
         method = service.rawValue
         instance = nil
@@ -99,6 +102,9 @@ struct Request {
         guard let name else { return nil }
         return RequestKey(asker: instance, name: try name.identifier())
     }
+
+    /// What nodes know it by.
+    func nameForNode() throws(ValidationError) -> String { try key()?.text ?? makeUniqueID() }
 
     /// What a zip or gzip file begins with.
     private static func isArchive(_ bytes: [UInt8]) -> Bool {

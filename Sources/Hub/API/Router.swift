@@ -9,7 +9,7 @@ struct Method: Sendable {
         case none
         /// Its reply, in the database, in one transaction with all that it does.
         case stored
-        /// Its reply, in memory: where that holds a secret, or the database has no part in what it does.
+        /// Its reply, in memory: where that holds a secret, or it is done by a node, which knows what comes again.
         case held
     }
 
@@ -46,8 +46,8 @@ struct Method: Sendable {
             Method("programs/stop", .stored) { try $0.stopProgram($1.parameters) },
             Method("programs/start", .stored) { try $0.startProgram($1.parameters) },
             Method("programs/restart", .stored) { try $0.restartProgram($1.parameters) },
-            Method("programs/signal", .stored) { try $0.signalProgram($1.parameters) },
-            Method("programs/send", .held) { try $0.sendInput($1.parameters) },
+            Method("programs/signal", .held) { try $0.signalProgram($1) },
+            Method("programs/send", .held) { try $0.sendInput($1) },
             Method("programs/enable", .stored) { try $0.enableProgram($1.parameters, true) },
             Method("programs/disable", .stored) { try $0.enableProgram($1.parameters, false) },
             Method("commands/run", .stored) { try $0.runCommand($1.parameters, for: $1.instance) },

@@ -51,41 +51,28 @@ struct AwaitedStart {
 }
 
 extension HubCore {
-    /// Answers those who wait for a start or stop that is done, or takes long.
-    func answerAwaited() throws {
-        guard !awaited.isEmpty else { return }
-        let now = Instant.now
-        let apps = try DeviceApp.all(in: database)
-        var waiting: [(start: AwaitedStart, request: Request)] = []
-        for (start, request) in awaited {
-            let app = apps.first { $0.instance == start.instance }
-            let state = try app.map { try self.state(of: $0) }
-            let isScheduled = (app?.package.rules.executionTime ?? 0) > microsecondsSince1970()
-            // One that is gone has been deleted, or was to run once and has ended.
-            let outcome =
-                app == nil
-                ? .done
-                : start.outcome(
-                    state?.value, isReachable: onlineNodes.contains(start.node), isScheduled: isScheduled,
-                    isLatest: app?.request == start.number, now: now)
-            guard let outcome else {
-                waiting.append((start, request))
-                continue
-            }
-            var reply = Reply([
-                "app_id": .string(start.app.text), "error": "", "instance": .string(start.instance.text),
-            ])
-            switch outcome {
-            case .done: break
-            case .underway: reply.set("status", 202)
-            case .failed:
-                reply.set("status", .int(Refusal.Status.internalError.rawValue))
-                reply.set("error", .string("app '\(start.app)' is \(state?.word ?? ""): \(state?.reason ?? "")"))
-            }
-            if let state { reply.set("process", .object(state.program)) }
-            if let key = try request.key() { try replaceStoredReply(to: key, by: reply) }
-            if let message = request.message(with: reply, topics: topics) { publish(message) }
+    /// The reply to who waits for a start or stop that is done, or takes long; nil where it is still to be waited for.
+    func reply(to start: AwaitedStart, _ apps: [DeviceApp], _ now: Instant) throws -> Reply? {
+        let app = apps.first { $0.instance == start.instance }
+        let state = try app.map { try self.state(of: $0) }
+        let isScheduled = (app?.package.rules.executionTime ?? 0) > microsecondsSince1970()
+        // One that is gone has been deleted, or was to run once and has ended.
+        let outcome =
+            app == nil
+            ? .done
+            : start.outcome(
+                state?.value, isReachable: onlineNodes.contains(start.node), isScheduled: isScheduled,
+                isLatest: app?.request == start.number, now: now)
+        guard let outcome else { return nil }
+        var reply = Reply(["app_id": .string(start.app.text), "error": "", "instance": .string(start.instance.text)])
+        switch outcome {
+        case .done: break
+        case .underway: reply.set("status", 202)
+        case .failed:
+            reply.set("status", .int(Refusal.Status.internalError.rawValue))
+            reply.set("error", .string("app '\(start.app)' is \(state?.word ?? ""): \(state?.reason ?? "")"))
         }
-        awaited = waiting
+        if let state { reply.set("process", .object(state.program)) }
+        return reply
     }
 }

@@ -44,7 +44,7 @@ extension HubCore {
         var reply = Reply([
             "status": 202, "app_id": .string(app.id.text), "error": "", "instance": .string(app.instance.text),
         ])
-        reply.awaited = AwaitedStart(app, isStart: toRun)
+        reply.awaited = .start(AwaitedStart(app, isStart: toRun))
         return reply
     }
 

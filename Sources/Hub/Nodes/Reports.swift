@@ -19,6 +19,7 @@ extension HubCore {
             try takeJournal(message, reader, from: node)
         case "credential":
             try acceptCredential(reader, from: node)
+        case RequestHeard.kind: try takeHeard(reader, from: node)
         case "archive_wanted":
             try sendArchive(reader, to: node)
         case let other:
