@@ -26,11 +26,17 @@ actor AgentCore {
     private var statistics = StatisticsQueue()
     /// What the broker has not acknowledged yet.
     private var inFlight: Set<Int32> = []
-    /// What the hub has asked for with a name; it asks again soon, or never.
-    private var heardRequests = Recent<String, Void>(capacity: 1_000)
+    /// What has become of the hub's requests, which asks again soon, or never.
+    private var heardRequests = Recent<String, Hearing>(capacity: 1_000)
     /// Logged once, not at every attempt.
     private var lastDisconnection: MQTTError?
     private var lastRefusal: MQTTError?
+
+    private enum Hearing {
+        case underway
+        case done
+        case failed(String)
+    }
 
     private static let maximumInFlight = 100
     /// How long apps and environments are kept that nothing runs from: 30 days.
@@ -135,29 +141,47 @@ actor AgentCore {
     }
 
     private func send(_ command: SignalRequest) {
-        hear(command.name) {
+        hear(command.name, of: command.program) { placed in
             logger.info("\(command.program) is to be sent \(command.signal)")
-            guard let placed = programs[command.program] else { return "'\(command.program.id)' is not here" }
-            placed.send(command.signal, toRun: command.run)
-            return nil
+            return placed.send(command.signal, toRun: command.run) ? .done : nil
         }
     }
 
     private func send(_ command: InputRequest) {
-        hear(command.name) {
-            guard let placed = programs[command.program] else { return "'\(command.program.id)' is not here" }
-            return placed.inputs.add(command) ? nil : "'\(command.program.id)' does not read its input"
+        hear(command.name, of: command.program) { placed in
+            let isQueued = placed.inputs.add(command) { isTaken in
+                Task { await self.tell(command.name, isTaken ? .done : .failed("its watch did not take all of it")) }
+            }
+            return isQueued ? .underway : nil
         }
     }
 
-    /// Does what the hub has asked for, where that has not come before, and says that it is done.
+    /// Does what the hub has asked for, where that has not come before, and says how it is. Where that is lost, the hub
+    /// asks again.
     ///
-    /// - Parameter body: returns why it cannot be done; nil where it is.
-    private func hear(_ name: String, _ body: () -> String?) {
-        let error = heardRequests[name] == nil ? body() : nil
-        if error == nil { heardRequests.add(name, ()) }
-        // Where that is lost, the hub asks again.
-        if isConnected { _ = publish([messages.heard(RequestHeard(name, error: error))]) }
+    /// - Parameter body: returns nil where it cannot be done now.
+    private func hear(_ name: String, of program: ProgramID, _ body: (PlacedProgram) -> Hearing?) {
+        if let known = heardRequests[name] { return tell(name, known) }
+        guard let placed = programs[program] else {
+            return say(RequestHeard(name, error: "'\(program.id)' is not here"))
+        }
+        guard let hearing = body(placed) else {
+            return say(RequestHeard(name, error: "'\(program.id)' does not take it now"))
+        }
+        tell(name, hearing)
+    }
+
+    private func tell(_ name: String, _ hearing: Hearing) {
+        heardRequests.add(name, hearing)
+        switch hearing {
+        case .underway: break
+        case .done: say(RequestHeard(name))
+        case .failed(let error): say(RequestHeard(name, error: error))
+        }
+    }
+
+    private func say(_ heard: RequestHeard) {
+        if isConnected { _ = publish([messages.heard(heard)]) }
     }
 
     // MARK: To the broker

@@ -4,8 +4,14 @@ import Watch
 
 /// Input on its way to a program's watch, in order. A program that does not read holds up nobody else.
 final class InputQueue: Sendable {
+    private struct Piece {
+        let command: WatchCommand
+        /// Called with the last piece of a request, with whether the watch has all of it.
+        let whenTaken: (@Sendable (Bool) -> Void)?
+    }
+
     private struct State {
-        var commands: [WatchCommand] = []
+        var pieces: [Piece] = []
         var isSending = false
     }
 
@@ -14,7 +20,7 @@ final class InputQueue: Sendable {
     private let state = Mutex(State())
 
     /// About 3 MB; what is more is not taken.
-    private static let maximumCommands = 1_000
+    private static let maximumPieces = 1_000
     /// How long a watch may take to read: it may have been killed, and be replaced.
     private static let patience = Duration.seconds(10)
 
@@ -23,18 +29,22 @@ final class InputQueue: Sendable {
         self.watches = watches
     }
 
+    /// - Parameter whenTaken: called with whether the watch has taken all of it.
     /// - Returns: false where too much is waiting already.
-    func add(_ request: InputRequest) -> Bool {
-        var commands: [WatchCommand] = []
+    func add(_ request: InputRequest, whenTaken: @escaping @Sendable (Bool) -> Void) -> Bool {
+        var pieces: [Piece] = []
         var rest = request.input[...]
         repeat {
             let part = Array(rest.prefix(WatchCommand.maximumInput))
             rest = rest.dropFirst(part.count)
-            commands.append(.input(part, isEnd: request.isLast && rest.isEmpty, run: request.run))
+            pieces.append(
+                Piece(
+                    command: .input(part, isEnd: request.isLast && rest.isEmpty, run: request.run),
+                    whenTaken: rest.isEmpty ? whenTaken : nil))
         } while !rest.isEmpty
         return state.withLock { state in
-            guard state.commands.count + commands.count <= Self.maximumCommands else { return false }
-            state.commands += commands
+            guard state.pieces.count + pieces.count <= Self.maximumPieces else { return false }
+            state.pieces += pieces
             guard !state.isSending else { return true }
             state.isSending = true
             Task { await send() }
@@ -44,21 +54,28 @@ final class InputQueue: Sendable {
 
     private func send() async {
         var since = ContinuousClock.now
-        while let command = first {
-            if watches.send(command, to: program) || ContinuousClock.now - since > Self.patience {
-                state.withLock { _ = $0.commands.removeFirst() }
-                since = .now
-            } else {
+        var isWhole = true
+        while let piece = first {
+            let isSent = watches.send(piece.command, to: program)
+            guard isSent || ContinuousClock.now - since > Self.patience else {
                 try? await Task.sleep(for: .milliseconds(10))
+                continue
             }
+            isWhole = isWhole && isSent
+            if let whenTaken = piece.whenTaken {
+                whenTaken(isWhole)
+                isWhole = true
+            }
+            state.withLock { _ = $0.pieces.removeFirst() }
+            since = .now
         }
     }
 
     /// Nil where there is nothing more, and the next one that comes has to be sent by another task.
-    private var first: WatchCommand? {
+    private var first: Piece? {
         state.withLock { state in
-            state.isSending = !state.commands.isEmpty
-            return state.commands.first
+            state.isSending = !state.pieces.isEmpty
+            return state.pieces.first
         }
     }
 }

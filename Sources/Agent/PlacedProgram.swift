@@ -62,7 +62,9 @@ actor PlacedProgram {
     }
 
     /// Sends a signal to the program's process group, if it is still that run of it.
-    nonisolated func send(_ signal: Signal, toRun run: Int64) {
+    ///
+    /// - Returns: false where it has no watch.
+    nonisolated func send(_ signal: Signal, toRun run: Int64) -> Bool {
         site.watches.send(.signal(signal.number, run: run), to: program)
     }
 
