@@ -83,7 +83,7 @@ struct AppsCommand: AsyncParsableCommand {
                         app.plain("app_id"), app.plain("name"), app.plain("developer"),
                         String(app.plain("version").prefix(12)),
                         String(((app["bytes"]?.int ?? 0) + 1_023) / 1_024), app.plain("instances"),
-                        app.plain("installed_at"),
+                        app.time("installed_at"),
                         app.plain("algorithms"),
                     ])
                 }

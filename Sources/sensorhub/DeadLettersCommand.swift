@@ -43,7 +43,7 @@ struct DeadLettersCommand: AsyncParsableCommand {
                 for letter in letters {
                     let payload = letter.plain("payload")
                     table.add([
-                        letter.plain("id"), localTime(microseconds: letter["t"]?.int ?? 0), letter.plain("topic"),
+                        letter.plain("id"), letter.time("t"), letter.plain("topic"),
                         letter.plain("field"), letter.plain("reason"),
                         payload.count > 60 ? "\(payload.prefix(60))…" : payload,
                     ])

@@ -85,7 +85,7 @@ struct EventsCommand: AsyncParsableCommand {
         var detail = event.object ?? [:]
         for key in ["t", "kind", "subject"] { detail[key] = nil }
         let words = [
-            localTime(microseconds: event["t"]?.int ?? 0), event.plain("kind"), event.plain("subject"),
+            event.time("t"), event.plain("kind"), event.plain("subject"),
             JSON.object(detail).pairs,
         ]
         print(words.filter { !$0.isEmpty }.joined(separator: "  "))

@@ -75,6 +75,11 @@ func localTime(microseconds: Int64) -> String {
     return "\(text).\(milliseconds)"
 }
 
+extension JSON {
+    /// The member `key`, in microseconds since 1970, as a time for people; empty where there is none.
+    func time(_ key: String) -> String { self[key]?.int.map { localTime(microseconds: $0) } ?? "" }
+}
+
 /// One line on the terminal that is written over while work goes on; nothing where output goes to a file.
 struct ProgressLine {
     private let isTerminal = isatty(STDERR_FILENO) == 1

@@ -148,7 +148,7 @@ struct LogsCommand: AsyncParsableCommand {
             print(line.text())
         } else {
             let mark = line["stream"] == "stderr" ? "!" : " "
-            print("\(localTime(microseconds: line["t"]?.int ?? 0)) \(mark) \(line.plain("text"))")
+            print("\(line.time("t")) \(mark) \(line.plain("text"))")
         }
     }
 }

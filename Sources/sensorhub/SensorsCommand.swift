@@ -44,7 +44,8 @@ struct SensorsCommand: AsyncParsableCommand {
                     table.add([
                         sensor.plain("name"), sensor.plain("type"),
                         sensor.plain("state") + (sensor["state"] == "fault" && !reason.isEmpty ? " (\(reason))" : ""),
-                        sensor.plain("last_reading_at"), sensor.plain("node"), sensor.plain("driver"),
+                        sensor.time("last_reading_at"), sensor.plain("node"),
+                        sensor.plain("driver"),
                         shortPairs(sensor["attributes"]?.object ?? [:]),
                     ])
                 }
@@ -70,9 +71,11 @@ struct SensorsCommand: AsyncParsableCommand {
         func run() async throws {
             let reply = try await options.connect().reply(to: "sensors", "show", ["name": .string(id)])
             try options.show(reply) { reply in
-                for member in reply["sensor"]?.object ?? [:] where member.value != .null {
+                let sensor = reply["sensor"] ?? [:]
+                for member in sensor.object ?? [:] where member.value != .null {
                     let label = member.key.replacing("_", with: " ")
-                    print(label + String(repeating: " ", count: max(1, 17 - label.count)) + member.value.plain)
+                    let value = member.key.hasSuffix("_at") ? sensor.time(member.key) : member.value.plain
+                    print(label + String(repeating: " ", count: max(1, 17 - label.count)) + value)
                 }
             }
         }

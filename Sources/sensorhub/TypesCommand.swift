@@ -64,7 +64,7 @@ struct TypesCommand: AsyncParsableCommand {
                 print("sensors     \(type.plain("sensors"))")
                 print("readings    \(type.plain("readings")), kept \(type.plain("keep"))")
                 print("table       \(type.plain("table")), with names: \(type.plain("view"))")
-                print("registered  \(type.plain("registered_at"))")
+                print("registered  \(type.time("registered_at"))")
             }
         }
     }

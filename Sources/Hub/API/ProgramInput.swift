@@ -12,7 +12,8 @@ extension HubCore {
         let running = try runningProgram(parameters)
         let run = running.commanded.run
         if let wanted = try parameters.optional("run")?.int(), wanted != run {
-            throw Refusal(.conflict, "run \(wanted) of '\(running.commanded.program.id)' is over: it is in run \(run) now")
+            throw Refusal(
+                .conflict, "run \(wanted) of '\(running.commanded.program.id)' is over: it is in run \(run) now")
         }
         return send(
             InputRequest(running.commanded.program, input, isLast: isLast, run: run, name: name).json, named: name,

@@ -99,7 +99,8 @@ extension HubCore {
     private func sensors(named name: String?, type: String?, filter: JSONObject) throws -> [JSON] {
         let rows = try database.query(
             """
-            SELECT s.name, s.state, s.state_reason, s.registered_at, l.event_time
+            SELECT s.name, s.state, s.state_reason, (extract(epoch FROM s.registered_at) * 1000000)::bigint AS registered_at,
+                   (extract(epoch FROM l.event_time) * 1000000)::bigint AS last_reading_at
             FROM hub.sensor s
             JOIN hub.sensor_type t ON t.id = s.type_id
             LEFT JOIN hub.latest l ON l.sensor_id = s.id
@@ -115,8 +116,9 @@ extension HubCore {
                 "name": .string(known.name.text), "type": .string(known.type.text), "driver": .text(known.driver),
                 "node": .text(known.node ?? known.wantedNode), "interval": known.interval.map { .double($0) } ?? .null,
                 "attributes": .object(known.attributes), "state": .string(row.text("state")),
-                "reason": .string(row.text("state_reason")), "last_reading_at": .text(row.optional("event_time")),
-                "registered_at": .string(row.text("registered_at")),
+                "reason": .string(row.text("state_reason")),
+                "last_reading_at": row.optional("last_reading_at").flatMap { Int64($0) }.map { .int($0) } ?? .null,
+                "registered_at": .int(row.int("registered_at")),
                 "data_topic": .string(topics.sensor(known.name.text, .data)),
                 "control_topic": type.type.functions.isEmpty
                     ? .null : .string(topics.sensor(known.name.text, .control)),

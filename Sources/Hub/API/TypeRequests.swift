@@ -137,7 +137,8 @@ extension HubCore {
     private func types(named name: String?) throws -> [JSON] {
         let rows = try database.query(
             """
-            SELECT t.name, t.registered_at, t.readings, extract(epoch FROM t.retention)::bigint / 3600 AS keep,
+            SELECT t.name, (extract(epoch FROM t.registered_at) * 1000000)::bigint AS registered_at, t.readings,
+                   extract(epoch FROM t.retention)::bigint / 3600 AS keep,
                    (SELECT count(*) FROM hub.sensor s WHERE s.type_id = t.id AND s.removed_at IS NULL) AS sensors
             FROM hub.sensor_type t WHERE $1::text IS NULL OR t.name = $1 ORDER BY t.name
             """, .text(name))
@@ -150,7 +151,7 @@ extension HubCore {
             object["keep"] = .string(Retention(hours: row.optional("keep").flatMap { Int64($0) }).text)
             object["table"] = .string("readings.\(known.table)")
             object["view"] = .string("report.\(known.table)")
-            object["registered_at"] = .string(row.text("registered_at"))
+            object["registered_at"] = .int(row.int("registered_at"))
             return .object(object)
         }
     }

@@ -86,7 +86,8 @@ extension HubCore {
         try parameters.allowOnly([])
         let rows = try database.query(
             """
-            SELECT a.id, a.sha256, v.installed_at, octet_length(v.archive) AS bytes, v.manifest,
+            SELECT a.id, a.sha256, (extract(epoch FROM v.installed_at) * 1000000)::bigint AS installed_at,
+                   octet_length(v.archive) AS bytes, v.manifest,
                    (SELECT count(*) FROM hub.algorithm_instance i WHERE i.app_id = a.id AND i.stopped_at IS NULL) AS instances
             FROM hub.app a JOIN hub.app_version v ON v.app_id = a.id AND v.sha256 = a.sha256 ORDER BY a.id
             """)
@@ -97,7 +98,7 @@ extension HubCore {
                     return [
                         "app_id": .string(row.text("id")), "name": .string(manifest.name),
                         "developer": .string(manifest.developer), "version": .string(row.text("sha256")),
-                        "bytes": .int(row.int("bytes")), "installed_at": .string(row.text("installed_at")),
+                        "bytes": .int(row.int("bytes")), "installed_at": .int(row.int("installed_at")),
                         "algorithms": .array(manifest.algorithms.map { .string($0.name.text) }),
                         "instances": .int(row.int("instances")),
                     ]
