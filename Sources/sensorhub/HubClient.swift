@@ -29,7 +29,7 @@ final class HubClient: Sendable {
         client.subscribe(topics.hubStatus)
         client.start()
         do {
-            let timer = Self.after(.seconds(5)) { exchange.giveUpConnecting() }
+            let timer = Self.after(.seconds(10)) { exchange.giveUpConnecting() }
             defer { timer.cancel() }
             try await exchange.connected()
         } catch {
@@ -211,7 +211,7 @@ private final class Exchange: Sendable {
 
     /// Whatever still waits for the connection does so no longer.
     func giveUpConnecting() {
-        finishConnection(.failure(MQTTError(.timeout, "no answer within 5 seconds")))
+        finishConnection(.failure(MQTTError(.timeout, "no answer within 10 seconds")))
     }
 
     func onReconnect(_ body: @escaping @Sendable () -> Void) {

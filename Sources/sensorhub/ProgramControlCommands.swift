@@ -124,15 +124,17 @@ private func begin(_ program: ProgramArguments, _ method: String, _ options: Hub
 /// What the node tells of a program, from now on.
 struct ProgramReports {
     private let id: String
+    private let client: HubClient
     private let messages: AsyncStream<Message>
 
     init(of id: String, _ client: HubClient) {
         self.id = id
+        self.client = client
         messages = client.follow(
             client.topics.algorithm(id, .events), client.topics.sensor(id, .events), client.topics.command(id, .events))
     }
 
-    /// The first report that is `wanted`; nil where none comes in time. To be called once.
+    /// The first report that is `wanted`, which the hub then knows, too; nil where none comes in time. To be called once.
     func first(
         within duration: Duration, waiting what: String, _ wanted: @escaping @Sendable (ProgramReport) -> Bool
     ) async -> ProgramReport? {
@@ -151,7 +153,23 @@ struct ProgramReports {
             search.cancel()
         }
         defer { timer.cancel() }
-        return await search.value
+        guard let report = await search.value else { return nil }
+        await waitForHub(toKnow: report)
+        return report
+    }
+
+    /// Whoever asks the hub next, or has it send a signal, builds on what was told here; but the node tells everybody before
+    /// the hub has it in its database. A hub that takes long is not waited for.
+    private func waitForHub(toKnow report: ProgramReport) async {
+        guard let told = report.position else { return }
+        let deadline = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < deadline,
+            let reply = try? await client.request(
+                "logs", "get", ["id": .string(id), "kind": .string(report.program.kind.rawValue), "last": 1]),
+            (try? JournalPosition(DocumentReader(reply))).map({ $0 < told }) ?? true
+        {
+            guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { return }
+        }
     }
 
     /// Waits until a later run than the one of `reply` has succeeded or failed, and says so.

@@ -102,7 +102,7 @@ class Client:
     def publish(self, topic: str, payload: Union[str, bytes]) -> None:
         self._client.publish(topic, payload, qos=1)
 
-    def call(self, service: str, timeout: float = 20, **parameters: Any) -> dict[str, Any]:
+    def call(self, service: str, timeout: float = 60, **parameters: Any) -> dict[str, Any]:
         id = uuid.uuid4().hex
         self.publish(f"{self.base}/{service}", json.dumps(parameters | {"reply_to": self.replies, "id": id}))
 

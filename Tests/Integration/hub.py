@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 
 
 def wait_until(
-    predicate: Callable[[], Optional[Value]], timeout: float = 20, what: str = "",
+    predicate: Callable[[], Optional[Value]], timeout: float = 60, what: str = "",
     retry_on: tuple[type[Exception], ...] = (),
 ) -> Value:
     """Polls until `predicate` gives something true, and returns that."""
@@ -93,6 +93,14 @@ def processes_of(folder: Path) -> dict[int, str]:
         if any(needle + end in part + b"\0" for part in parts for end in (b"/", b"\0", b" ")):
             found[int(entry.name)] = parts[0].replace(b"\0", b" ").decode(errors="replace").strip()
     return found
+
+
+def parent_of(pid: int) -> int:
+    """0 where it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def end_processes(pids: Iterable[int]) -> None:
@@ -163,7 +171,7 @@ class Hub:
         self.close()
         assert self._process is not None
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def destroy(self) -> dict[int, str]:
         """Ends everything and removes the folder.
@@ -180,7 +188,7 @@ class Hub:
             end_processes(left)
             if self._process is not None and self._process.poll() is None:
                 self._process.kill()
-                self._process.wait(10)
+                self._process.wait(60)
             wait_until(lambda: not processes_of(self.data), what=f"the end of {left}")
             shutil.rmtree(self.data)
             self.output.unlink(missing_ok=True)
@@ -194,9 +202,24 @@ class Hub:
             "hub": f"hub --config {self.data}/hub.json", "agent": f"agent --config {self.data}/agent.json",
             "mosquitto": f"-c {self.data}/broker/mosquitto.conf", "postgres": f"-D {self.data}/postgres",
         }[name]
-        pids = [pid for pid, command in processes_of(self.data).items() if command.endswith(mark)]
+        pids = {pid for pid, command in processes_of(self.data).items() if command.endswith(mark)}
+        # What it has just made has its command line until it has one of its own.
+        pids -= {pid for pid in pids if parent_of(pid) in pids}
         assert len(pids) == 1, f"{name} runs {len(pids)} times: {pids}"
-        return pids[0]
+        return pids.pop()
+
+    def replace(self, part: str) -> None:
+        """Kills hub or agent, and returns when the successor works: the hub answers, and knows that the agent is there."""
+        pid, before = self.part(part), self._node_since()
+        os.kill(pid, signal.SIGKILL)
+        self.close()
+        wait_until(lambda: self.part(part) != pid, what=f"a new {part}", retry_on=(AssertionError,))
+        wait_until(lambda: self._node_since(2) > before, what="hub and node", retry_on=(Exception,))
+
+    def _node_since(self, timeout: float = 60) -> int:
+        """Since when this machine's node is online, in microseconds; 0 while it is not."""
+        nodes = self.request("nodes", "list", timeout=timeout)["nodes"]
+        return next((node["since"] for node in nodes if (node["node"], node["status"]) == (self.node, "online")), 0)
 
     @property
     def logs(self) -> str:
@@ -338,7 +361,7 @@ class Hub:
             "WHERE s.name = %s AND s.removed_at IS NULL", sensor)
         return int(self.value(f'SELECT count(*) FROM report."{table}" WHERE sensor = %s', sensor))
 
-    def wait_for_more_readings(self, *sensors: str, number: int = 3, timeout: float = 30) -> None:
+    def wait_for_more_readings(self, *sensors: str, number: int = 3, timeout: float = 60) -> None:
         """Returns when each of `sensors` has `number` more readings in the database than now."""
         before = {sensor: self.count(sensor) for sensor in sensors}
         for sensor in sensors:

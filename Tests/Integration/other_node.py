@@ -93,7 +93,7 @@ class Journal:
             if (answer["id"], answer["program"]) == (self.id, self.kind)
         ]
 
-    def send(self, after: int, *records: Any, timeout: float = 20) -> tuple[int, int]:
+    def send(self, after: int, *records: Any, timeout: float = 60) -> tuple[int, int]:
         """Returns the hub's answer."""
         before = len(self.answers())
         self.node.report(self.message(after, *records))

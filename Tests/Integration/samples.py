@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, Mapping, Union
 
-from hub import Hub
+from hub import Hub, wait_until
 
 # Has a field and a parameter of each type, and the names of Python, SQL and people in it.
 PROBE_TYPE = {
@@ -35,9 +35,9 @@ READING = {"level": 1.5, "count": 1, "select": "text", "Open": True}
 # Says who it is, and runs until it is asked to stop.
 SLEEPER = """\
 #!/bin/sh
+trap 'echo farewell; exit 0' TERM
 echo "instance $1 of $SENSORHUB_APP at $SENSORHUB_BROKER"
 echo "a word on the error output" >&2
-trap 'echo farewell; exit 0' TERM
 while :; do sleep 0.1; done
 """
 
@@ -140,4 +140,6 @@ def deploy_sleeper(hub: Hub, folder: Path, app: str, *sensors_by: dict[str, Any]
     (entry,) = hub.json("deploy", file)["entries"]
     instance = str(entry["instance_id"])
     hub.wait_until_running(instance)
+    # RUNNING is what has been there for a second; on a busy machine the shell may have done nothing yet.
+    wait_until(lambda: len(hub.rpc("logs", "get", id=instance)["lines"]) >= 2, what=f"both lines of {instance}")
     return instance

@@ -43,6 +43,8 @@ def running(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> str:
     instance = deploy_sleeper(hub, tmp_path_factory.mktemp("cli"), "cli", {"site": "cli"})
     hub.wait_until_running("cli-1")
     hub.wait_for_more_readings("cli-1", number=1)
+    # What it says of its connection comes another way than its readings.
+    wait_until(lambda: hub.rpc("logs", "get", id="cli-1")["lines"], what="a line of cli-1")
     return instance
 
 
@@ -142,7 +144,7 @@ def test_following_as_json_gives_an_object_a_line(hub: Hub, running: str) -> Non
         readings = [json.loads(follower.stdout.readline()) for _ in range(4)]
     finally:
         follower.terminate()
-        follower.wait(10)
+        follower.wait(60)
     assert all(reading["v"].keys() == READING.keys() for reading in readings)
 
 
@@ -243,7 +245,7 @@ def test_up_listens_where_it_is_told_and_tells_devices_so(own_hub: Hub, tmp_path
     line = next(
         line for line in own_hub.cli("sensors", "credentials", "listen-1", "--rotate").splitlines()
         if line.startswith("mosquitto_pub "))
-    subprocess.run(line, shell=True, check=True, timeout=20)
+    subprocess.run(line, shell=True, check=True, timeout=60)
     wait_until(lambda: own_hub.count("listen-1") == 1, what="the reading")
 
     own_hub.stop()
@@ -315,5 +317,5 @@ def follow(command: str, folder: Path, variables: dict[str, str]) -> None:
                 return
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
     raise AssertionError(f"{command} has ended with {process.returncode}")

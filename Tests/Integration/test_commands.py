@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 import uuid
@@ -134,11 +133,7 @@ def test_a_request_that_comes_twice_is_carried_out_once(own_hub: Hub) -> None:
     assert ended(own_hub, id)["exit_code"] == 0
     assert [text for _, text in printed(own_hub, id)] == ["one", "two", "three", "three"]
     # Also when it is over, and by another hub.
-    pid = own_hub.part("hub")
-    os.kill(pid, signal.SIGKILL)
-    own_hub.close()
-    wait_until(lambda: own_hub.part("hub") != pid, what="another hub", retry_on=(AssertionError,))
-    wait_until(lambda: own_hub.request("hub", "status", timeout=2)["status"] == 200, 60, "the hub", (Exception,))
+    own_hub.replace("hub")
     assert run(own_hub, "cat", input=True, request=request) == id
     assert "is no id" in own_hub.request("commands", "run", node=own_hub.node, command=["true"], request="a b")["error"]
 
@@ -186,17 +181,12 @@ def test_it_outlives_hub_and_agent_and_is_never_started_twice(own_hub: Hub, tmp_
     id = run(own_hub, "sh", "-c", f"echo start >> {file}; exec sleep 1000")
     own_hub.wait_until_running(id)
     pid = own_hub.program(id)["pid"]
-    old = own_hub.part("hub")
-    own_hub.close()
-    os.kill(old, signal.SIGKILL)
-    wait_until(lambda: own_hub.request("hub", "status", timeout=2), 60, "the hub is back", (AssertionError,))
-    wait_until(lambda: own_hub.program(id)["state"] == "RUNNING", what="it is up")
+    own_hub.replace("hub")
+    own_hub.wait_until_running(id)
     assert own_hub.program(id)["pid"] == pid
-    agent = own_hub.part("agent")
-    os.kill(agent, signal.SIGKILL)
-    wait_until(lambda: own_hub.part("agent") != agent, 60, "another agent", (AssertionError,))
+    own_hub.replace("agent")
     # It is told how it is, and steers it, as if nothing had been.
-    wait_until(lambda: own_hub.program(id)["state"] == "RUNNING", 60, what="it is up")
+    own_hub.wait_until_running(id)
     own_hub.cli("signal", id, "KILL")
     assert ended(own_hub, id)["signal"] == signal.SIGKILL
     assert file.read_text() == "start\n"
@@ -274,6 +264,7 @@ def test_an_algorithm_has_commands_run_and_hears_of_them(own_hub: Hub, caller: C
 def test_an_algorithm_steers_its_own_commands_and_no_others(own_hub: Hub, caller: Caller, ticker: str) -> None:
     own = caller.run("sh", "-c", TICKER)
     own_hub.wait_until_running(own)
+    wait_for_line(own_hub, own, "up")
     assert caller.request("programs", "signal", id=own, kind="command", signal="HUP")["status"] == 200
     wait_for_line(own_hub, own, "hup")
     for parameters in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from typing import Any, Optional
 
@@ -74,8 +75,8 @@ def test_the_files_of_a_package_take_effect(device_hub: Hub, client: Client) -> 
 def test_an_app_is_started_at_its_time(device_hub: Hub, client: Client) -> None:
     start = time.time() + 4
     client.install("timed", {"app": SHELL_APP, "exec.conf": f"execution_timestamp: {start:.2f}\n"})
-    client.ok("start_app", 202, app_id="timed")
-    assert "waits for its time" in client.wait_for("timed", "WAITING")["reason"]
+    # On a busy machine its time may have come by now.
+    client.start("timed")
     client.wait_for("timed", "RUNNING")
     assert time.time() >= start
     client.ok("delete_app", app_id="timed")
@@ -83,7 +84,7 @@ def test_an_app_is_started_at_its_time(device_hub: Hub, client: Client) -> None:
     # One that is to wait for long can be stopped.
     client.install("timed", {"app": SHELL_APP, "exec.conf": f"execution_timestamp: {int(start) + 86_400}\n"})
     client.ok("start_app", 202, app_id="timed")
-    wait_until(lambda: "waits for its time" in client.app("timed")["process"]["reason"], what="its waiting")
+    assert "waits for its time" in client.wait_for("timed", "WAITING")["reason"]
     client.ok("stop_app", app_id="timed")
     client.wait_for("timed", "STOPPED")
     client.ok("delete_app", app_id="timed")
@@ -98,7 +99,8 @@ def test_retries(device_hub: Hub, client: Client) -> None:
     assert lines(device_hub, client.app("once")).count("try") == 1
 
     client.install("thrice", {"app": failing, "exec.conf": "retry: 1\nmax_retries: 2\n"})
-    assert "app 'thrice' is BACKOFF: " in client.refused("start_app", 500, app_id="thrice")
+    # The hub may hear of all of its ends at once.
+    assert re.match("app 'thrice' is (BACKOFF|FATAL): ", client.refused("start_app", 500, app_id="thrice"))
     reason = client.wait_for("thrice", "FATAL")["reason"]
     assert reason.startswith("given up after 2 restarts: ") and "exit code 3" in reason and "it broke" in reason
     assert lines(device_hub, client.app("thrice")).count("try") == 3

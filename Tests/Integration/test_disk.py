@@ -36,7 +36,7 @@ def check(hub: Hub, fill: Callable[[], None], make_room: Callable[[], None]) -> 
     watch.wait_for("ingest", "opened", "closed")
     hub.wait_for_more_readings(SENSOR, "disk-2")
     for sensor in (SENSOR, "disk-2"):
-        wait_until(lambda: _is_whole(hub, sensor), 30, f"all readings of {sensor}")
+        wait_until(lambda: _is_whole(hub, sensor), 60, f"all readings of {sensor}")
     assert hub.part("postgres") == pid, "the database has not even noticed"
     watch.peer.close()
 
@@ -104,9 +104,9 @@ def test_a_database_that_is_started_again_while_the_disk_is_full(small_hub: Hub)
     postgres = small_hub.part("postgres")
     os.kill(postgres, signal.SIGKILL)
     wait_until(lambda: small_hub.part("postgres") != postgres, what="a new server", retry_on=(AssertionError,))
-    wait_until(lambda: small_hub.count(SENSOR), 30, "an answer of it", retry_on=(psycopg.Error,))
+    wait_until(lambda: small_hub.count(SENSOR), 60, "an answer of it", retry_on=(psycopg.Error,))
     ballast.unlink()
     watch.wait_for("ingest", "opened", "closed")
     small_hub.wait_for_more_readings(SENSOR)
-    wait_until(lambda: _is_whole(small_hub, SENSOR), 30, "all readings")
+    wait_until(lambda: _is_whole(small_hub, SENSOR), 60, "all readings")
     watch.peer.close()

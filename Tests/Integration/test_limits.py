@@ -164,7 +164,7 @@ class Programs:
     def stop(self) -> None:
         for id in self.running:
             self.hub.cli("stop", id)
-            wait_until(lambda: not self.hub.program(id), 30, f"the end of {id}")
+            wait_until(lambda: not self.hub.program(id), 60, f"the end of {id}")
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def last_count(hub: Hub, neighbour: str) -> int:
 def assert_all_is_well(hub: Hub, neighbour: str, agent: int) -> None:
     """The neighbour goes on in the same run, hub and agent are there and answer soon."""
     before = last_count(hub, neighbour)
-    wait_until(lambda: last_count(hub, neighbour) >= before + 5, 30, "the neighbour goes on")
+    wait_until(lambda: last_count(hub, neighbour) >= before + 5, 60, "the neighbour goes on")
     program = hub.program(neighbour)
     assert program["state"] == "RUNNING" and program["runs"] == 1
     began = time.monotonic()
@@ -298,7 +298,7 @@ def test_an_isolated_program_sees_little(
     assert Path(f"/proc/{program['main']}/cmdline").read_text().replace("\0", " ").strip() == program["line"]
     # What it has kept is there again, and it hears that it is to stop.
     own_hub.cli("restart", stranger)
-    wait_until(lambda: "farewell" in programs.lines(stranger), 30, "its farewell")
+    wait_until(lambda: "farewell" in programs.lines(stranger), 60, "its farewell")
     state = own_hub.data / "agent" / "programs" / f"algorithm-{stranger}" / "state"
     assert (state / "written").exists()
     if os.geteuid() == 0:

@@ -118,7 +118,7 @@ class Follower:
     def next(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line, f"the follower has ended with {self._process.wait(10)}"
+        assert line, f"the follower has ended with {self._process.wait(60)}"
         return json.loads(line)
 
     @contextmanager
@@ -132,7 +132,7 @@ class Follower:
 
     def end(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 def test_events_are_listed_oldest_first(own_hub: Hub, running: str) -> None:

@@ -54,7 +54,7 @@ def test_an_outage_of_the_broker_is_told_once(own_hub: Hub) -> None:
     assert 1 <= sum("no connection to the broker" in line for line in lines) <= 3, lines
     assert not any("could not be published: no connection" in line for line in lines), lines
     for sensor in SENSORS:
-        wait_until(lambda: is_whole(own_hub, sensor), 30, f"all readings of {sensor}")
+        wait_until(lambda: is_whole(own_hub, sensor), 60, f"all readings of {sensor}")
 
 
 def test_a_start_asks_the_database_for_nothing_before_it_can_answer(own_hub: Hub) -> None:

@@ -31,11 +31,11 @@ def test_popen_has_output_and_return_code(own_hub: Hub, platform: Platform) -> N
     command = platform.popen(own_hub.node, ["sh", "-c", "echo one; echo 'à la' >&2; sleep 0.3; echo two; exit 7"])
     assert command.poll() is None
     assert list(command.stdout) == ["one", "two"] and list(command.stderr) == ["à la"]
-    assert command.wait(10) == 7 and command.poll() == 7
+    assert command.wait(60) == 7 and command.poll() == 7
     # One that has ended takes no signal, as with Popen.
     command.terminate()
     quick = platform.popen(own_hub.node, ["true"], name="quick")
-    assert quick.wait(10) == 0 and quick.id.startswith("quick-")
+    assert quick.wait(60) == 0 and quick.id.startswith("quick-")
     assert platform.popen(own_hub.node, ["sh", "-c", "echo $A"], environment={"A": "b"}).stdout.__next__() == "b"
 
 
@@ -54,10 +54,10 @@ def test_popen_sends_signals(own_hub: Hub, platform: Platform) -> None:
     command.send_signal(signal.SIGHUP)
     assert next(command.stdout) == "hup"
     command.terminate()
-    assert next(command.stdout) == "farewell" and command.wait(10) == 5
+    assert next(command.stdout) == "farewell" and command.wait(60) == 5
     other = platform.popen(own_hub.node, ["sleep", "1000"])
     other.kill()
-    assert other.wait(10) == -signal.SIGKILL
+    assert other.wait(60) == -signal.SIGKILL
 
 
 def test_popen_says_what_is_wrong(own_hub: Hub, platform: Platform) -> None:
@@ -92,7 +92,7 @@ def test_popen_has_input(own_hub: Hub, platform: Platform) -> None:
         command.write("à\n")
         command.write(b"rest")
         command.close_input()
-        assert command.wait(5) == 0
+        assert command.wait(60) == 0
         assert list(command.stdout) == ["got à", "rest"]
     finally:
         command.kill()

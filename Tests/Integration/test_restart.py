@@ -42,9 +42,9 @@ def assert_nothing_is_missing(hub: Hub) -> None:
         assert {row["sensor"] for row in rows} >= set(SENSORS)
         return [row for row in rows if row["first"] != 1 or not row["count"] == row["different"] == row["last"]]
 
-    wait_until(lambda: not faults(), 30, f"no reading is missing: {faults()}")
+    wait_until(lambda: not faults(), 60, f"no reading is missing: {faults()}")
     # The hub itself agrees.
-    wait_until(lambda: not hub.sql("SELECT * FROM report.gap WHERE missing > 0"), 30, "no gap is on record")
+    wait_until(lambda: not hub.sql("SELECT * FROM report.gap WHERE missing > 0"), 60, "no gap is on record")
     assert not hub.sql("SELECT * FROM report.gap WHERE lost > 0")
 
 
@@ -59,7 +59,7 @@ def wait_for_new(hub: Hub, part: str, old: int) -> int:
         pid = hub.part(part)
         return pid if pid != old else 0
 
-    return wait_until(new, 30, f"a new process of {part}", retry_on=(AssertionError,))
+    return wait_until(new, 60, f"a new process of {part}", retry_on=(AssertionError,))
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -92,7 +92,7 @@ def test_programs_that_are_killed_are_started_again(busy: Hub) -> None:
             new = busy.program(id)
             return bool(new["state"] == "RUNNING" and new["pid"] != old["pid"] and new["runs"] > old["runs"])
 
-        wait_until(runs_again, 30, f"{id} runs again")
+        wait_until(runs_again, 60, f"{id} runs again")
         query = "SELECT * FROM report.run WHERE id = %s AND pid = %s AND ended_at IS NOT NULL"
         ended = wait_until(lambda: busy.sql(query, id, old["pid"]), what="the record of the end")
         assert ended[0]["signal"] == signal.SIGKILL

@@ -133,7 +133,7 @@ def test_a_reader_that_leaves_ends_the_program(own_hub: Hub) -> None:
     assert run.line() == "y"
     assert run.process.stdout is not None
     run.process.stdout.close()
-    assert run.process.wait(30) == 128 + signal.SIGPIPE
+    assert run.process.wait(60) == 128 + signal.SIGPIPE
     assert run.process.stdin is not None and run.process.stderr is not None
     run.process.stdin.close()
     run.process.stderr.close()

@@ -47,7 +47,7 @@ class Person:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
         if self.keyboard >= 0:
             self.leave()
 
@@ -82,7 +82,7 @@ class Person:
         self.keyboard = -1
 
     def end(self) -> int:
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         assert termios.tcgetattr(self.inner) == self.before, "the terminal is not as it was"
         return code
 
@@ -147,7 +147,7 @@ def test_ctrl_c_goes_to_the_job_in_the_foreground(own_hub: Hub, shell: Person) -
     shell.ask("kill -9 %1")
     # At the first one it may not know yet that its stopped job is gone, and stays; the second one it obeys.
     shell.type("exit\nexit\n")
-    shell.process.wait(30)
+    shell.process.wait(60)
 
 
 def test_ctrl_d_ends_the_input(own_hub: Hub) -> None:
@@ -187,7 +187,7 @@ def test_a_terminal_that_goes_away_is_told(own_hub: Hub, tmp_path: Path) -> None
         person.see("up")
         (program,) = commands(own_hub)
         person.leave()
-        assert person.process.wait(30) == 128 + signal.SIGHUP
+        assert person.process.wait(60) == 128 + signal.SIGHUP
         wait_until(file.exists, what="the hangup")
         wait_until(lambda: not commands(own_hub), what="its end")
         assert own_hub.rpc("commands", "show", id=program["id"])["command"]["exit_code"] == 3
@@ -200,7 +200,7 @@ def test_it_goes_on_without_a_person(own_hub: Hub) -> None:
         (program,) = commands(own_hub)
         # Not even a farewell.
         person.process.kill()
-        person.process.wait(10)
+        person.process.wait(60)
         wait_until(lambda: not commands(own_hub), what="its end")
         assert own_hub.rpc("commands", "show", id=program["id"])["command"]["exit_code"] == 4
         assert ("stdout", "later") in printed(own_hub, program["id"])
@@ -232,5 +232,5 @@ def test_what_cannot_have_a_terminal(own_hub: Hub) -> None:
     # A relay that finds nobody.
     relay = str(SENSORHUB.parent / "sensorhub-watch")
     result = subprocess.run(
-        [relay, "--terminal", "/nonexistent/socket", "--", "true"], capture_output=True, text=True, timeout=30)
+        [relay, "--terminal", "/nonexistent/socket", "--", "true"], capture_output=True, text=True, timeout=60)
     assert result.returncode == 126 and "no terminal: /nonexistent/socket: No such file" in result.stderr

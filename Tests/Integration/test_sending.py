@@ -104,7 +104,7 @@ def test_standard_input_is_sent_as_it_comes(own_hub: Hub, journal: Journal, sent
         command.stdin.flush()
         assert sent(number + 1)[number] == (word, False)
     command.stdin.close()
-    assert command.wait(20) == 0
+    assert command.wait(60) == 0
 
 
 def test_what_cannot_be_sent_is_refused(own_hub: Hub, journal: Journal, tmp_path: Path) -> None:

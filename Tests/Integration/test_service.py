@@ -92,7 +92,7 @@ def test_a_second_hub_stands_by_and_takes_over(person: ServiceHub, services: Ser
 
 def test_two_agents_on_one_folder_are_one_too_many(person: ServiceHub, services: Services) -> None:
     file = services.folder / "node-workshop" / "agent.json"
-    result = run("agent", "--config", file, "--data", services.folder / "agent", timeout=20)
+    result = run("agent", "--config", file, "--data", services.folder / "agent", timeout=60)
     assert result.returncode == 1 and "another agent uses the data folder" in result.stderr
 
 
@@ -136,7 +136,7 @@ def test_everything_can_come_from_the_environment(services: Services) -> None:
 ])
 def test_a_wrong_setting_is_named(services: Services, change: dict[str, Any], expected: list[str]) -> None:
     change = json.loads(json.dumps(change).replace("FOLDER", str(services.folder)))
-    result = run("hub", "--config", services.write_settings("wrong", services.other_settings | change), timeout=20)
+    result = run("hub", "--config", services.write_settings("wrong", services.other_settings | change), timeout=60)
     assert result.returncode == 1
     for text in expected:
         assert text in result.stderr

@@ -109,8 +109,8 @@ def test_a_socket_that_comes_later_is_found(services: Services, tmp_path: Path) 
     ("/run/mqtt.sock", "is no address such as mqtt://192.168.1.5:1883 or unix:///run/sensorhub/mqtt.sock"),
 ])
 def test_what_can_be_no_socket_is_refused(services: Services, path: str, reason: str) -> None:
-    result = run("hub", "--config", services.settings, "--broker", path, timeout=20)
+    result = run("hub", "--config", services.settings, "--broker", path, timeout=60)
     assert result.returncode == 1 and f"'broker.address' is '{path}', which {reason}" in result.stderr
-    result = run("agent", "--node", "x", timeout=20, env=environment(
+    result = run("agent", "--node", "x", timeout=60, env=environment(
         SENSORHUB_BROKER_ADDRESS=path, SENSORHUB_BROKER_PASSWORD="x"))
     assert result.returncode == 1 and f"'broker.address' is '{path}', which {reason}" in result.stderr

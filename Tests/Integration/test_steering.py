@@ -62,21 +62,10 @@ def test_a_restart_gives_a_new_process_and_run(own_hub: Hub, running: str) -> No
 def test_a_restart_is_not_repeated_when_hub_or_agent_come_back(own_hub: Hub, running: str) -> None:
     own_hub.cli("restart", running)
     pid = own_hub.program(running)["pid"]
-    replace(own_hub, "hub")
+    own_hub.replace("hub")
     # Another plan has come, by a change that has nothing to do with it.
     own_hub.cli("restart", "steer-1")
     assert own_hub.program(running)["pid"] == pid
-
-
-def replace(hub: Hub, part: str) -> None:
-    """Kills a part, and returns when its successor works."""
-    pid = hub.part(part)
-    os.kill(pid, signal.SIGKILL)
-    hub.close()
-    wait_until(lambda: hub.part(part) != pid, what=f"a new {part}", retry_on=(AssertionError,))
-    wait_until(
-        lambda: hub.request("hub", "status", timeout=2)["nodes"] == [{"node": hub.node, "status": "online"}],
-        what="hub and node", retry_on=(Exception,))
 
 
 def test_what_is_disabled_stays_so_over_restarts_of_hub_and_agent(own_hub: Hub, running: str) -> None:
@@ -96,7 +85,7 @@ def test_what_is_disabled_stays_so_over_restarts_of_hub_and_agent(own_hub: Hub, 
 
     check()
     for part in ("hub", "agent"):
-        replace(own_hub, part)
+        own_hub.replace(part)
         check()
     assert own_hub.stop() == 0
     own_hub.start()
