@@ -209,7 +209,7 @@ class Hub:
         return pids.pop()
 
     def replace(self, part: str) -> None:
-        """Kills hub or agent, and returns when the successor works: the hub answers, and knows that the agent is there."""
+        """Kills hub or agent, and returns when the successor works: the hub answers, and knows of its agent."""
         pid, before = self.part(part), self._node_since()
         os.kill(pid, signal.SIGKILL)
         self.close()

@@ -101,7 +101,8 @@ def test_a_type_may_gain_fields_while_readings_of_it_stream_in(hub: Hub, kind: K
         streaming.join()
     wait_until(lambda: hub.count(kind.sensor) == sent, what=f"{sent} readings")
     for number in range(10):
-        (reading,) = hub.rpc("readings", "get", sensor=f"{kind.name}-new-{number}")["readings"]
+        new = f"{kind.name}-new-{number}"
+        (reading,) = wait_until(lambda: hub.rpc("readings", "get", sensor=new)["readings"], what=f"that of {new}")
         assert reading["v"] == dict.fromkeys(fields) | dict.fromkeys(list(fields)[: number + 2], number)
     assert hub.part("hub") == pid
     assert not kind.wait_for_letters(0)

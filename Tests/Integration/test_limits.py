@@ -196,7 +196,7 @@ def assert_all_is_well(hub: Hub, neighbour: str, agent: int) -> None:
     assert program["state"] == "RUNNING" and program["runs"] == 1
     began = time.monotonic()
     assert hub.rpc("hub", "status")["nodes"] == [{"node": hub.node, "status": "online"}]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert hub.part("agent") == agent
 
 

@@ -163,6 +163,7 @@ def test_each_event_is_followed_once_and_is_as_on_record(own_hub: Hub, running: 
 
 
 def restart_broker(hub: Hub) -> None:
+    """Returns when the hub answers over the new one."""
     pid = hub.part("mosquitto")
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: hub.part("mosquitto") != pid, what="another broker", retry_on=(AssertionError,))

@@ -109,18 +109,31 @@ def test_the_system_driver_says_what_proc_says(hub: Hub) -> None:
     before = uptime()
     hub.cli("sensors", "register", folder / "sensorInstance.json")
     hub.wait_for_more_readings("this-machine", number=2)
-    (reading,) = hub.json("readings", "this-machine", "--last", 1)["readings"]
-    values = reading["v"]
-    assert before <= values["uptime_seconds"] <= uptime()
-    assert 0 <= values["cpu_percent"] <= 100
-    assert values["load_1m"] == pytest.approx(os.getloadavg()[0], abs=2)
-    memory = {
-        line.split(":")[0]: int(line.split()[1]) * 1_024 for line in Path("/proc/meminfo").read_text().splitlines()}
-    assert values["memory_available_bytes"] == pytest.approx(memory["MemAvailable"], rel=0.25)
-    assert values["memory_used_percent"] == pytest.approx(
-        100 * (1 - values["memory_available_bytes"] / memory["MemTotal"]), abs=0.1)
-    disk = os.statvfs("/")
-    assert values["disk_free_bytes"] == pytest.approx(disk.f_bavail * disk.f_frsize, rel=0.1)
+
+    def values() -> dict[str, float]:
+        (reading,) = hub.json("readings", "this-machine", "--last", 1)["readings"]
+        return dict(reading["v"])
+
+    def meminfo(name: str) -> int:
+        (line,) = [line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith(f"{name}:")]
+        return int(line.split()[1]) * 1_024
+
+    def free() -> int:
+        disk = os.statvfs("/")
+        return disk.f_bavail * disk.f_frsize
+
+    said = values()
+    assert before <= said["uptime_seconds"] <= uptime()
+    assert 0 <= said["cpu_percent"] <= 100
+    assert said["memory_used_percent"] == pytest.approx(
+        100 * (1 - said["memory_available_bytes"] / meminfo("MemTotal")), abs=0.1)
+    # Others are at work on this machine: a reading may be older than what they have just done to it, but not each one.
+    for name, actual, margin in (
+        ("load_1m", lambda: os.getloadavg()[0], {"abs": 2}),
+        ("memory_available_bytes", lambda: meminfo("MemAvailable"), {"rel": 0.25}),
+        ("disk_free_bytes", free, {"rel": 0.1}),
+    ):
+        wait_until(lambda: values()[name] == pytest.approx(actual(), **margin), what=f"{name} as it is: {actual()}")
 
 
 def test_readings_are_shown_newest_last(hub: Hub, bus: Bus) -> None:
@@ -142,15 +155,25 @@ def test_light_control_switches_the_light_and_the_next_readings_show_it(hub: Hub
         reply = witness.wait_for(
             lambda m: m.topic.endswith("/reply") and m.json["id"] == call["id"], "the driver's reply").json
         assert reply["status"] == "done"
+
+        def lit() -> list[tuple[int, int]]:
+            """From each reply that the light is on to the next reply, as far as that has come."""
+            on = {m.json["id"]: m.json["params"]["on"] for m in list(witness.messages) if m.topic.endswith("/control")}
+            replies = [m.json for m in list(witness.messages) if m.topic.endswith("/reply")]
+            return [
+                (first["t"], second["t"]) for first, second in zip(replies, replies[1:])
+                if on.get(first["id"]) and on.get(second["id"]) is False]
+
         page = bus.pages.wait_for(
             lambda m: m.json.get("instance") == bus.light_control and m.json["light"] == "on", "the page").json
         assert page["sensor"] == "lux-bus-1" and page["lux"] < 40
 
-        def after_the_call() -> list[dict[str, Any]]:
-            return [r for r in lux_readings(hub, "lux-bus-1") if r["t"] > reply["t"]]
+        def after_a_call() -> list[dict[str, Any]]:
+            readings = lux_readings(hub, "lux-bus-1")
+            return [r for r in readings if any(begin < r["t"] < end for begin, end in lit())]
 
-        first = wait_until(after_the_call, what="a reading after the call")[0]
-        assert first["v"]["light"] is True
+        # An algorithm that gets to it late may switch it on and off again before there is another reading.
+        assert wait_until(after_a_call, what="a reading after a call")[0]["v"]["light"] is True
     # The light adds its part to what the sensor would see without it, and nothing else does.
     for reading in lux_readings(hub, "lux-bus-1"):
         phase = reading["t"] / 1e6 / LUX_PERIOD_SECONDS * 2 * math.pi
@@ -341,8 +364,8 @@ def test_a_device_can_be_controlled(hub: Hub) -> None:
     with hub.as_device("device-2") as device:
         device.subscribe(hub.topic("sensors/device-2/control"))
         caller = subprocess.Popen(
-            [SENSORHUB, "control", "device-2", "shut", "--data", str(hub.data)], stdout=subprocess.PIPE,
-            env=environment(), text=True)
+            [SENSORHUB, "control", "device-2", "shut", "--timeout", "60", "--data", str(hub.data)],
+            stdout=subprocess.PIPE, env=environment(), text=True)
         call = device.wait_for_topic(hub.topic("sensors/device-2/control")).json
         assert call["function"] == "shut" and call["params"] == {}
         device.publish(hub.topic("sensors/device-2/control/reply"), {"id": call["id"], "status": "done", "t": 1})

@@ -45,6 +45,10 @@ def test_an_outage_of_the_broker_is_told_once(own_hub: Hub) -> None:
     position = size(own_hub, "hub.log")
     own_hub.close()
     with kept_down(own_hub, "mosquitto", "broker"):
+        wait_until(
+            lambda: any("no connection to the broker" in line for line in new_lines(own_hub, "hub.log", position)),
+            what="a word of the hub")
+        # The attempts that fail meanwhile are told no more.
         time.sleep(4)
     wait_until(
         lambda: any("connected to the broker" in line for line in new_lines(own_hub, "hub.log", position)), 60,

@@ -28,8 +28,10 @@ def platform(own_hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def test_popen_has_output_and_return_code(own_hub: Hub, platform: Platform) -> None:
-    command = platform.popen(own_hub.node, ["sh", "-c", "echo one; echo 'à la' >&2; sleep 0.3; echo two; exit 7"])
+    script = "echo one; echo 'à la' >&2; read word; echo two; exit 7"
+    command = platform.popen(own_hub.node, ["sh", "-c", script], input=True)
     assert command.poll() is None
+    command.write("go on\n")
     assert list(command.stdout) == ["one", "two"] and list(command.stderr) == ["à la"]
     assert command.wait(60) == 7 and command.poll() == 7
     # One that has ended takes no signal, as with Popen.

@@ -12,7 +12,7 @@ from mqtt import Peer
 
 HOUR = 3_600_000_000
 # The hub makes the rollups that are due every 30 s.
-PATIENCE = 50
+PATIENCE = 120
 
 
 class Meter:

@@ -57,7 +57,7 @@ class Person:
     def type(self, text: str) -> None:
         os.write(self.keyboard, text.encode())
 
-    def see(self, text: str, timeout: float = 30) -> str:
+    def see(self, text: str, timeout: float = 60) -> str:
         """Waits until `text` is on the screen, and returns what came up to its end."""
         deadline = time.monotonic() + timeout
         while text.encode() not in self.seen:
@@ -112,11 +112,12 @@ def test_a_shell_has_a_terminal(own_hub: Hub, shell: Person) -> None:
     shell.resize(40, 120)
     wait_until(lambda: shell.ask("stty size") == "40 120", what="the new size")
     (program,) = commands(own_hub)
-    assert program["id"].startswith("bash-") and program["state"] == "RUNNING"
+    assert program["id"].startswith("bash-")
+    own_hub.wait_until_running(program["id"])
     shell.type("exit 7\n")
     assert shell.end() == 7
-    lines = [text for _, text in printed(own_hub, program["id"])]
-    assert "30 100" in lines and "40 120" in lines, lines
+    told = {("stdout", "30 100"), ("stdout", "40 120")}
+    wait_until(lambda: told <= set(printed(own_hub, program["id"])), what="its lines")
 
 
 def test_a_prompt_without_an_end_of_line_is_seen(own_hub: Hub) -> None:
@@ -161,7 +162,7 @@ def test_ctrl_d_ends_the_input(own_hub: Hub) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_end_it_as_they_would(own_hub: Hub, number: signal.Signals) -> None:
     with Person(own_hub, "sleep", "1000") as person:
-        wait_until(lambda: commands(own_hub) and commands(own_hub)[0]["processes"] != 0, what="the command")
+        wait_until(lambda: commands(own_hub), what="the command")
         wait_until(lambda: raw(person), what="a raw terminal")
         person.process.send_signal(number)
         assert person.end() == 128 + number
@@ -175,6 +176,8 @@ def test_stop_ends_what_has_a_terminal(own_hub: Hub) -> None:
     with Person(own_hub, "sh", "-c", "trap '' TERM HUP; echo up; while :; do sleep 0.1; done") as person:
         person.see("up")
         (program,) = commands(own_hub)
+        # The terminal is not by way of the hub, which may not know yet that there is a process.
+        own_hub.wait_until_running(program["id"])
         own_hub.cli("signal", program["id"], "KILL")
         assert person.end() == 128 + signal.SIGKILL
 

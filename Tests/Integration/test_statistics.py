@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from hub import SENSORHUB, Hub, environment, wait_until
+from mqtt import Peer, Refused
 from other_node import OtherNode
 from samples import app_zip, deployment, probe, register, write
 from test_outages import kept_down
@@ -78,9 +79,14 @@ def wait_for_cpu(hub: Hub, id: str) -> dict[str, Any]:
 
 def test_cpu_and_memory_are_those_of_the_program_and_its_children(own_hub: Hub, burner: str) -> None:
     wait_for_cpu(own_hub, burner)
-    program = wait_until(
-        lambda: figures(own_hub, burner)["cpu"] >= 50 and figures(own_hub, burner), 60, "half a core at least")
-    assert program["cpu"] <= 120
+
+    def busy() -> Optional[dict[str, Any]]:
+        program = figures(own_hub, burner)
+        return program if 50 <= (program["cpu"] or 0) <= 120 else None
+
+    program = wait_until(busy, 120, "half a core at least, and little more than one")
+    # Taken just now.
+    assert abs(program["sampled"] / 1e6 - time.time()) < 60
     assert program["memory"] >= 50 * MIB and program["private"] >= 50 * MIB
     assert program["private"] <= program["proportional"] <= program["memory"] < 200 * MIB
     assert program["processes"] == 7 and program["threads"] == 7 and program["files"] >= 6
@@ -89,11 +95,9 @@ def test_cpu_and_memory_are_those_of_the_program_and_its_children(own_hub: Hub, 
     assert program["main"] == program["pid"]
     # Root's agent runs it as somebody else.
     assert (program["uid"] == os.geteuid()) == (os.geteuid() != 0) and program["user"] != "root"
-    assert abs(program["started"] / 1e6 + program["uptime"] - program["sampled"] / 1e6) < 2
+    assert abs(program["started"] / 1e6 + program["uptime"] - program["sampled"] / 1e6) < 15
     idle = wait_for_cpu(own_hub, "idle-1")
     assert idle["cpu"] < 20 and idle["processes"] == 1 and idle["memory"] < 50 * MIB
-    # Taken just now.
-    assert abs(program["sampled"] / 1e6 - time.time()) < 60
 
 
 def test_a_person_reads_sizes_and_may_ask_for_them(own_hub: Hub, burner: str) -> None:
@@ -247,24 +251,35 @@ def test_history_is_bounded(own_hub: Hub, burner: str) -> None:
 # Outages
 
 
+def witness(hub: Hub) -> Peer:
+    """Hears the samples as the hub should."""
+    peer = hub.as_owner()
+    peer.subscribe(hub.topic(f"nodes/{hub.node}/statistics"))
+    return peer
+
+
 @pytest.mark.parametrize("part, folder", [("mosquitto", "broker"), ("hub", None), ("postgres", None)])
 def test_an_outage_loses_no_sample_and_doubles_none(own_hub: Hub, burner: str, part: str, folder: str | None) -> None:
     wait_for_cpu(own_hub, burner)
     began = time.time()
-    old = own_hub.part(part)
     own_hub.close()
+    witnesses = [witness(own_hub)]
     if folder:
         with kept_down(own_hub, part, folder):
             time.sleep(12)
+        witnesses.append(wait_until(lambda: witness(own_hub), what="the broker", retry_on=(OSError, Refused)))
     else:
-        os.kill(old, signal.SIGKILL)
+        os.kill(own_hub.part(part), signal.SIGKILL)
 
     def is_back() -> bool:
         own_hub.close()
         latest = own_hub.value("SELECT max(at) FROM hub.node_statistics")
         return bool(latest.timestamp() > began + 30)
 
-    wait_until(is_back, 90, "samples go on", retry_on=(Exception,))
+    wait_until(is_back, 180, "samples go on", retry_on=(Exception,))
+    for one in witnesses:
+        one.close()
+    told = [message.json["t"] / 1e6 for one in witnesses for message in one.messages]
     # Some are sent again a moment later.
     query = """SELECT extract(epoch FROM at)::float8 AS at, dropped,
         (SELECT count(*) FROM hub.program_statistics p WHERE p.node = n.node AND p.at = n.at AND p.id = ANY(%s)) AS programs
@@ -273,10 +288,14 @@ def test_an_outage_loses_no_sample_and_doubles_none(own_hub: Hub, burner: str, p
 
     def is_whole() -> bool:
         rows = own_hub.sql(query, ids, began - 10)
+        assert all(row["programs"] == len(ids) for row in rows)
+        assert all(any(abs(row["at"] - at) < 0.001 for row in rows) for at in told), "what the broker has had"
+        # Of what the agent had while there was no broker, two samples and more would be missing; one comes late where it
+        # was given no processor.
         gaps = [later["at"] - earlier["at"] for earlier, later in zip(rows, rows[1:])]
-        return max(gaps) < 1.8 * statistics.median(gaps) and all(row["programs"] == len(ids) for row in rows)
+        return max(gaps) < 2.8 * statistics.median(gaps)
 
-    wait_until(is_whole, 60, "every sample with both programs")
+    wait_until(is_whole, 60, "every sample with both programs", retry_on=(AssertionError,))
     assert own_hub.value("SELECT sum(dropped) FROM hub.node_statistics") == 0
 
 
@@ -352,7 +371,7 @@ def _login_tty(descriptor: int) -> None:
 
 def _read_until(master: int, text: str, what: str) -> str:
     seen = ""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while text not in seen:
         assert time.monotonic() < deadline, f"{what}: {seen!r}"
         if select.select([master], [], [], 0.2)[0]:
@@ -370,7 +389,7 @@ def test_top_on_a_terminal_takes_keys_and_leaves_it_as_it_was(
     os.write(master, b"m")
     _read_until(master, "idle-1", "a picture by memory")
     os.write(master, end)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
         assert time.monotonic() < deadline, "it does not end"
         if select.select([master], [], [], 0.1)[0]:

@@ -397,7 +397,11 @@ def test_an_algorithm_that_fails_says_why(hub: Hub, tmp_path: Path) -> None:
     hub.cli("apps", "install", "failing", archive)
     file = write(tmp_path / "deployConfig.json", changed(GOOD, ["1", "application_id"], "failing"))
     instance = hub.json("deploy", file)["entries"][0]["instance_id"]
-    wait_until(lambda: hub.program(instance)["state"] in ("BACKOFF", "FATAL"), what="a failed start")
-    reason = hub.program(instance)["reason"]
+
+    def failed() -> Optional[dict[str, Any]]:
+        program = hub.program(instance)
+        return program if program["state"] in ("BACKOFF", "FATAL") else None
+
+    reason = wait_until(failed, what="a failed start")["reason"]
     assert "main.sh" in reason and "interpreter" in reason
     hub.cli("stop", instance)
