@@ -242,7 +242,7 @@ final class Bench {
 
     @discardableResult
     func wait<Result>(
-        _ what: String, seconds: Int = 20, at location: SourceLocation = #_sourceLocation, _ look: (Bench) -> Result?
+        _ what: String, seconds: Int = 60, at location: SourceLocation = #_sourceLocation, _ look: (Bench) -> Result?
     ) async throws -> Result {
         let deadline = ContinuousClock.now + .seconds(seconds)
         while true {
@@ -259,7 +259,7 @@ final class Bench {
     }
 
     func wait(
-        _ what: String, seconds: Int = 20, at location: SourceLocation = #_sourceLocation, _ look: (Bench) -> Bool
+        _ what: String, seconds: Int = 60, at location: SourceLocation = #_sourceLocation, _ look: (Bench) -> Bool
     ) async throws {
         let _: Bool = try await wait(what, seconds: seconds, at: location) { look($0) ? true : nil }
     }

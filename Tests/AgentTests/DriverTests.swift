@@ -135,13 +135,15 @@ import Testing
         bench.startAgent()
         try await bench.wait("the snapshot") { !$0.reports("snapshot").isEmpty }
         let other = Credential.hash(Credential.makePassword())
+        let begin = ContinuousClock.now
         for _ in 0..<20 {
             try await bench.send(plan: [Bench.driver("lux-1", credential: other)])
             try await bench.send(plan: [Bench.driver("lux-1")])
             try await Task.sleep(for: .milliseconds(150))
         }
         let hashes = bench.credentials(of: "driver-lux-1")
-        #expect((1...4).contains(hashes.count))
+        let seconds = Int((ContinuousClock.now - begin).components.seconds)
+        #expect((1...seconds + 2).contains(hashes.count))
         #expect(Set(hashes).count == 1)
         #expect(bench.states(of: "lux-1") == ["STARTING"])
         let hash = try #require(hashes.first)
@@ -160,7 +162,12 @@ import Testing
 
 @Test func programsRunOnWithoutTheBroker() async throws {
     try await Bench.run { bench in
-        try bench.setDriver("i=0; while :; do i=$((i+1)); echo $$ $i; sleep 0.1; done")
+        try bench.setDriver(
+            "i=0; while :; do i=$((i+1)); echo $$ $i; echo $i > \(bench.folder)/written; sleep 0.1; done")
+        func written() -> Int {
+            let text = try? File.text(of: "\(bench.folder)/written", limit: 20)
+            return text.flatMap { Int($0.split(separator: "\n").first ?? "") } ?? 0
+        }
         try await bench.run("lux-1")
         try await bench.wait("running") { $0.states(of: "lux-1").last == "RUNNING" }
         let pid = try #require(bench.last(of: "lux-1")?["pid"]?.int)
@@ -172,11 +179,11 @@ import Testing
         try await bench.wait("lines") { numbers($0).count > 5 }
         bench.broker.kill()
         let heard = numbers(bench).count
-        try await Task.sleep(for: .seconds(1))
+        try await bench.wait("lines without the broker") { _ in written() >= heard + 5 }
         kill(Int32(pid), SIGKILL)
         try await Task.sleep(for: .seconds(2))
         try bench.broker.start()
-        try await bench.wait("the snapshot", seconds: 40) {
+        try await bench.wait("the snapshot") {
             $0.reports("snapshot").last?["programs"]?.array?.first?["run"]?.int == 2
         }
         try await bench.wait("the second run") {
@@ -225,7 +232,9 @@ import Testing
             $0.payloads(on: $0.topics.node("here", .status)).last?["status"]?.string == "offline"
         }
         // It goes on, and is started again, without any agent.
-        try await Task.sleep(for: .seconds(1.2))
+        try await bench.wait("a start that has succeeded") { _ in
+            JournalReader(watch.journal).end()?.memory?.status.state == .running
+        }
         #expect(watch.liveProcess == pid)
         kill(pid, SIGKILL)
         try await bench.wait("the next run") { _ in watch.liveProcess.map { $0 != pid } ?? false }

@@ -33,7 +33,7 @@ private func listenSomewhere() throws -> (descriptor: Int32, port: UInt16) {
     #expect(try ListenAddress.loopbackPort(preferred: port).port != port)
     close(descriptor)
     // A process that another test is just making may have it for a moment.
-    for _ in 0..<100 where try ListenAddress.loopbackPort(preferred: port).port != port { usleep(20_000) }
+    for _ in 0..<1_500 where try ListenAddress.loopbackPort(preferred: port).port != port { usleep(20_000) }
     #expect(try ListenAddress.loopbackPort(preferred: port).port == port)
     let avoiding = [TCPAddress(host: "0.0.0.0", port: port)]
     #expect(try ListenAddress.loopbackPort(preferred: port, avoiding: avoiding).port != port)
@@ -42,7 +42,7 @@ private func listenSomewhere() throws -> (descriptor: Int32, port: UInt16) {
 @Test func twoHubsNeverChooseTheSamePort() throws {
     let (descriptor, port) = try listenSomewhere()
     close(descriptor)
-    for _ in 0..<100 where try ListenAddress.loopbackPort(preferred: port).port != port { usleep(20_000) }
+    for _ in 0..<1_500 where try ListenAddress.loopbackPort(preferred: port).port != port { usleep(20_000) }
     // Nobody listens yet.
     let first = try ListenAddress.loopbackPort(preferred: port)
     #expect(first.port == port)

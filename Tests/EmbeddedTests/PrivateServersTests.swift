@@ -119,7 +119,7 @@ import Testing
             #expect(await Leftovers.end(in: data) == ["postgres"])
             // What may be left of it is a zombie, until its parent has seen it; its folder it keeps a moment longer than its
             // program.
-            for _ in 0..<100 where linkTarget("/proc/\(server)/cwd") != nil {
+            for _ in 0..<3_000 where linkTarget("/proc/\(server)/cwd") != nil {
                 try await Task.sleep(for: .milliseconds(20))
             }
             #expect(linkTarget("/proc/\(server)/cwd") == nil)

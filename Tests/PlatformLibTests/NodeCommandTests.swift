@@ -106,7 +106,7 @@ private final class CommandPeer: Sendable {
         do throws(PlatformError) {
             return .success(
                 try await platform.run(
-                    on: "pi", ["ls", "-l"], environment: ["A": "b"], hasInput: hasInput, timeout: .seconds(2)))
+                    on: "pi", ["ls", "-l"], environment: ["A": "b"], hasInput: hasInput, timeout: .seconds(20)))
         } catch {
             return .failure(error)
         }

@@ -42,7 +42,7 @@ private final class Peer: Sendable {
     var received: [ControlCall] { calls.list.withLock { $0 } }
 
     func publish(_ topic: String, _ payload: JSON, isRetained: Bool = false) async throws {
-        for _ in 0..<500 where !client.isConnected { try await Task.sleep(for: .milliseconds(10)) }
+        for _ in 0..<6_000 where !client.isConnected { try await Task.sleep(for: .milliseconds(10)) }
         try client.publish(OutgoingMessage(topic: topic, payload: payload.bytes(), isRetained: isRetained))
     }
 
@@ -116,7 +116,7 @@ private final class Peer: Sendable {
             sending.cancel()
             await sending.value
             // Of two listeners either may be first.
-            for _ in 0..<500 where taken.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(10)) }
+            for _ in 0..<6_000 where taken.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(10)) }
             #expect(taken.withLock { Set($0) } == [1])
             subscription.cancel()
             try await peer.read("lamp-1", 2, 10)

@@ -113,9 +113,9 @@ final class CountingHub: Sendable {
 
     var books: Books { state.books.withLock { $0 } }
 
-    /// - Returns: false if `condition` does not come true within 20 seconds.
+    /// - Returns: false if `condition` does not come true within a minute.
     func wait(for condition: (Books) -> Bool) -> Bool {
-        let end = Instant.now + .seconds(20)
+        let end = Instant.now + .seconds(60)
         while Instant.now < end {
             if condition(books) { return true }
             pause(.milliseconds(20))

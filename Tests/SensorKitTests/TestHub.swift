@@ -43,9 +43,9 @@ final class TestHub: Sendable {
                 topic: "sensorhub/main/sensors/counter-1/\(leaf)", payload: json.bytes(), isRetained: isRetained))
     }
 
-    /// - Returns: false if `condition` does not come true within some seconds.
+    /// - Returns: false if `condition` does not come true within a minute.
     func wait(for condition: () -> Bool) -> Bool {
-        let end = Instant.now + .seconds(15)
+        let end = Instant.now + .seconds(60)
         while Instant.now < end {
             if condition() { return true }
             pause(.milliseconds(10))

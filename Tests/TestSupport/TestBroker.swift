@@ -32,7 +32,7 @@ public final class TestBroker {
         defer { arguments.forEach { free($0) } }
         let code = posix_spawn(&pid, path, nil, nil, &arguments, environ)
         guard code == 0 else { throw FileError(path, code) }
-        for _ in 0..<1_000 {
+        for _ in 0..<6_000 {
             if answers { return }
             usleep(10_000)
         }

@@ -37,7 +37,7 @@ final class Watched: Sendable {
             .filter { $0.stream == stream }.map(\.text)
     }
 
-    /// Waits until something is so, 10 seconds at most.
+    /// Waits until something is so, two minutes at most.
     func wait(_ condition: (Watched) -> Bool, at location: SourceLocation = #_sourceLocation) async throws {
         let deadline = ContinuousClock.now + .seconds(120)
         while !condition(self) {
@@ -55,7 +55,7 @@ func shell(_ script: String, _ restart: RestartPolicy? = nil) -> ProgramSpecific
     if restart == .never || restart == .unexpected { restart.startSeconds = .zero }
     return ProgramSpecification(
         executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"], restart: restart,
-        stopWait: .seconds(5))
+        stopWait: .seconds(60))
 }
 
 func waitUntilGone(_ pid: Int32, at location: SourceLocation = #_sourceLocation) async throws {

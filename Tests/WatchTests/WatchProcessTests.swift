@@ -16,7 +16,7 @@ private final class Kept {
         defer { close(null) }
         keeper = try ProgramProcess.spawn(
             builtProgram("sensorhub-watch"), arguments: ["--keep", folder.path], streams: (null, null, null))
-        for _ in 0..<1_000 where !Keeper.isAtWork(in: folder.path) { usleep(5_000) }
+        for _ in 0..<12_000 where !Keeper.isAtWork(in: folder.path) { usleep(5_000) }
     }
 
     deinit {
@@ -100,7 +100,8 @@ extension WatchFolder {
 
 @Test func aWatchedProgramFromStartToEnd() async throws {
     let kept = try Kept()
-    let folder = try kept.watch("a", "echo one; echo two >&2; sleep 1.2; printf three; exit 3", .never)
+    let folder = try kept.watch(
+        "a", "echo one; echo two >&2; sleep 0.5; printf three; exit 3", RestartPolicy(.never, startSeconds: .zero))
     try await folder.wait("the end") { $0.states.last == .exited }
     #expect(folder.states == [.starting, .running, .exited])
     #expect(folder.statuses.last?.exitCode == 3 && folder.statuses.last?.pid == nil)
@@ -135,7 +136,7 @@ extension WatchFolder {
     try await folder.wait("a line") { !$0.lines.isEmpty }
     var kills = kill(try #require(folder.watchProcess), SIGKILL) == 0 ? 1 : 0
     try kept.folder.write("rest", "")
-    let deadline = ContinuousClock.now + .seconds(60)
+    let deadline = ContinuousClock.now + .seconds(240)
     while folder.states.last != .exited {
         try await Task.sleep(for: .milliseconds(Int.random(in: 20...200)))
         if let watch = folder.watchProcess, kill(watch, SIGKILL) == 0 { kills += 1 }
@@ -167,8 +168,8 @@ extension WatchFolder {
 @Test func aKilledKeeperIsNoLoss() async throws {
     var kept: Kept? = try Kept()
     let path = kept!.folder.path
-    let folder = try kept!.watch("a", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
-    try await folder.wait("running") { $0.states.last == .running }
+    let folder = try kept!.watch("a", "trap 'exit 5' TERM; echo up; while :; do sleep 0.05; done")
+    try await folder.wait("running") { $0.states.last == .running && $0.lines == ["up"] }
     let pid = try #require(folder.liveProcess)
     for name in try Folder.names(in: "/proc") {
         guard let keeper = Int32(name), let bytes = try? File.bytes(of: "/proc/\(keeper)/cmdline"),
@@ -189,9 +190,9 @@ extension WatchFolder {
 @Test func inputAndSignalsReachTheRunTheyAreFor() async throws {
     let kept = try Kept()
     let folder = try kept.watch(
-        "a", "trap 'echo hup' HUP; while ! read x; do sleep 0.05; done; echo got $x; cat; echo end; exit 4", .never,
-        input: .pipe)
-    try await folder.wait("running") { $0.states.last == .running }
+        "a", "trap 'echo hup' HUP; echo up; while ! read x; do sleep 0.05; done; echo got $x; cat; echo end; exit 4",
+        .never, input: .pipe)
+    try await folder.wait("running") { $0.states.last == .running && $0.lines == ["up"] }
     #expect(WatchCommand.signal(SIGHUP, run: 2).send(to: folder))
     #expect(WatchCommand.input(Array("wrong run\n".utf8), isEnd: true, run: 2).send(to: folder))
     #expect(WatchCommand.signal(SIGHUP, run: 1).send(to: folder))
@@ -264,8 +265,12 @@ extension WatchFolder {
 
 @Test func whoeverHasLeftTheGroupKeepsNobodyWaiting() async throws {
     let kept = try Kept()
-    let folder = try kept.watch("a", "setsid sleep 1000 & sleep 0.3; echo $!; sleep 1000 & exit 0", .never)
-    try await folder.wait("the end", seconds: 20) { $0.states.last == .exited }
+    // Until it has left: the sixth field of stat is the session (proc(5)).
+    let hasLeft = #"[ "$(cut -d ' ' -f 6 /proc/$!/stat)" = $! ]"#
+    let folder = try kept.watch(
+        "a", "setsid sleep 1000 & until \(hasLeft); do sleep 0.05; done; echo $!; sleep 1000 & exit 0",
+        RestartPolicy(.never, startSeconds: .zero))
+    try await folder.wait("the end") { $0.states.last == .exited }
     let stranger = try #require(folder.lines.first.flatMap { Int32($0) })
     #expect(kill(stranger, SIGKILL) == 0)
 }
