@@ -89,7 +89,7 @@ class Broker:
             self._process = subprocess.Popen(
                 [_executable("mosquitto"), "-c", self._folder / "mosquitto.conf"], stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -102,7 +102,7 @@ class Broker:
         """Ends it in order; it keeps what is retained."""
         assert self._process is not None
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def freeze(self) -> None:
         """Has it answer nothing, while connections stay open."""
@@ -116,7 +116,7 @@ class Broker:
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def __enter__(self) -> Broker:
         self.start()

@@ -9,6 +9,8 @@ import time
 from typing import Any, Callable, Optional, Sequence
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from broker import APP, INSTANCE, PASSWORDS, Broker
 
 from sensorhub.spans import Span, SpanSet
@@ -32,7 +34,7 @@ TYPES: dict[str, dict[str, Any]] = {
 }
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not come true in time"
@@ -46,19 +48,23 @@ def now() -> int:
 class Peer:
     """A client with the hub's rights, which comes back after the broker was away."""
 
-    def __init__(self, broker: Broker, *topics: str) -> None:
+    def __init__(self, broker: Broker, *topics: str, has_session: bool = False) -> None:
+        """With a session the broker keeps for it what comes while it is away."""
         self.received: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._topics = topics
         self._subscribed = threading.Event()
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        client_id = "test-session" if has_session else ""
+        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
         self.client.username_pw_set("hub.main", PASSWORDS["hub.main"])
         self.client.reconnect_delay_set(1, 1)
         self.client.on_connect = self._connected
         self.client.on_subscribe = lambda *_: self._subscribed.set()
         self.client.on_message = lambda client, userdata, message: self.got(message.topic, message.payload)
-        self.client.connect("127.0.0.1", broker.port)
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 3_600 if has_session else 0
+        self.client.connect("127.0.0.1", broker.port, clean_start=not has_session, properties=properties)
         self.client.loop_start()
-        assert self._subscribed.wait(10)
+        assert self._subscribed.wait(60)
 
     def _connected(self, client: mqtt.Client, *_: Any) -> None:
         client.subscribe([(topic, 1) for topic in self._topics or (f"{ROOT}/status",)])
@@ -68,7 +74,7 @@ class Peer:
 
     def publish(self, topic: str, content: Any, retain: bool = False) -> None:
         payload = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+        self.client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(60)
 
     def close(self) -> None:
         self.client.disconnect()
@@ -140,7 +146,7 @@ class FakeHub(Peer):
     def unbind(self) -> None:
         self.publish(f"{ROOT}/algorithms/{INSTANCE}/binding", b"", retain=True)
 
-    def page(self, timeout: float = 10) -> Any:
+    def page(self, timeout: float = 60) -> Any:
         return json.loads(self.received.get(timeout=timeout)[1])
 
 

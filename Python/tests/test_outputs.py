@@ -239,7 +239,7 @@ def test_beyond_its_bound_the_oldest_go_and_are_reported(
         assert platform.uncommitted < 300
         peer.swallow = lambda number: False
         hub.publish(f"{ROOT}/status", {"status": "online"})
-        wait_until(lambda: platform.uncommitted == 0 and not peer.missing, 30)
+        wait_until(lambda: platform.uncommitted == 0 and not peer.missing)
     assert len(peer.stored) + len(peer.lost) == 1001
     # The newest are there; of the oldest, what was on its way when the peer began to take again.
     assert {0, *range(901, 1001)} <= set(peer.counts) and peer.lost
@@ -322,11 +322,11 @@ def test_publishing_does_not_wait_for_a_broker_that_is_frozen(tmp_path: Path) ->
                 start = time.monotonic()
                 for number in range(2000):
                     platform.publish(0, {"count": number})
-                assert time.monotonic() - start < 5
+                assert time.monotonic() - start < 30
                 assert platform.uncommitted == 2000
             finally:
                 broker.thaw()
-            wait_until(lambda: platform.uncommitted == 0, 30)
+            wait_until(lambda: platform.uncommitted == 0)
             assert peer.counts == [-1, *range(2000)]
 
 
@@ -374,7 +374,7 @@ def test_nothing_is_lost_and_nothing_doubled_when_broker_and_program_are_killed(
         run(0, 1000, 0.0005, 700)
         run(1000, 1000, 0.0005, 1700)
         run(2000, 200, 0, -1)
-        wait_until(lambda: set(told) <= set(peer.counts) and not peer.missing, 30)
+        wait_until(lambda: set(told) <= set(peer.counts) and not peer.missing)
         # What was killed between being kept and being told is there as well; nothing is there twice.
         assert len(peer.counts) == len(set(peer.counts)) and not peer.lost
         killed_at = (max(n for n in told if n < bound) for bound in (1000, 2000))
@@ -398,8 +398,8 @@ def test_notes_of_a_virtual_sensor_are_no_readings_of_it(
 ) -> None:
     hub.bind_ids(("luxsensor", "lux-1"))
     platform.wait_for_binding()
-    readings = platform.readings(timeout=10)
-    assert platform._connection.subscriptions.wait_until_active(f"{ROOT}/sensors/lux-1/data", 10)
+    readings = platform.readings(timeout=60)
+    assert platform._connection.subscriptions.wait_until_active(f"{ROOT}/sensors/lux-1/data", 60)
     lux = driver("lux-1")
     lux.send_raw([{"boot": 1, "end": 7}, {"boot": 2, "lost": [1, 3]}, {**lux.reading(lux=1), "u": True}])
     lux.send_raw({"boot": 1, "clock": [1, 2], "offset": -5})

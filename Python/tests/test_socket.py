@@ -26,7 +26,7 @@ def test_bindings_readings_calls_and_a_new_connection(
     driver("lux-1")
     with Platform(Settings.from_environment(over_socket(broker))) as platform:
         hub.bind_ids(("luxsensor", "lux-1"))
-        assert platform.wait_for_binding(10).version == hub.version
+        assert platform.wait_for_binding(60).version == hub.version
         broker.kill()
         wait_until(lambda: platform._connection.problem is not None)
         with pytest.raises(ControlUndelivered, match=f"no connection to the broker unix://{broker.socket}"):

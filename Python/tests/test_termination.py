@@ -100,7 +100,7 @@ def test_sigterm(hub: FakeHub, program: Program, tmp_path: Path, source: str, st
             break
     assert "ready" in output, output
     process.send_signal(signal.SIGTERM)
-    rest, _ = process.communicate(timeout=10)
+    rest, _ = process.communicate(timeout=60)
     assert process.returncode == status, output + rest
     assert ("cleaned up" in rest) == cleans_up
     assert "Traceback" not in rest
@@ -109,5 +109,5 @@ def test_sigterm(hub: FakeHub, program: Program, tmp_path: Path, source: str, st
 def test_started_by_hand_without_an_environment(program: Program, tmp_path: Path) -> None:
     script = tmp_path / "algorithm.py"
     script.write_text("import os\nos.environ.clear()\n" + READS)
-    output, _ = program(script).communicate(timeout=10)
+    output, _ = program(script).communicate(timeout=60)
     assert "This program is meant to be started by the hub" in output
