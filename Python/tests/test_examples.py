@@ -143,10 +143,13 @@ def test_fare_calculator(hub: FakeHub, driver: Driver, program: Program) -> None
             biometric.send(passenger_id="asha", boarded=False)
 
     page = feed(hub, ride)
+    while page["distance_km"] == 0:
+        # The program had just subscribed, and heard of that ride's end alone.
+        page = feed(hub, ride)
     # One degree of latitude is 111.195 km on a sphere with the earth's mean radius.
     assert page["distance_km"] == pytest.approx(111.195, abs=0.001)
     assert page["fare"] == pytest.approx(10 + 5 * 111.195, abs=0.01)
-    assert "asha got off after 111.20 km: fare 565.98" in lines_until(process, "got off")
+    assert "asha got off" in lines_until(process, "got off after 111.20 km: fare 565.98")
 
 
 def test_fare_of_who_boarded_before_the_first_position() -> None:
