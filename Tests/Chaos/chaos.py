@@ -9,7 +9,6 @@ hub's folder is a file system of limited size, so that the disk can be full for 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import signal
 import sys
@@ -22,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Integration"))
 
 import journal
 from audit import Result, audit
-from faults import Chaos, Disk, plan, state_of
+from faults import Chaos, Disk, plan, send_signal, state_of
 from hub import BUILD, Hub, processes_of, wait_until
 from witness import Boot, Witness
 
@@ -86,11 +85,11 @@ def settle(hub: Hub, names: list[str], table: str) -> None:
     wait("all sensors are up to date after the faults")
     # A driver tells at its next start how many readings it took.
     for pid in drivers_of(hub):
-        os.kill(pid, signal.SIGTERM)
+        send_signal(pid, signal.SIGTERM)
     time.sleep(3)
     wait("all sensors are up to date after a new start of the drivers")
     for pid in drivers_of(hub):
-        os.kill(pid, signal.SIGSTOP)
+        send_signal(pid, signal.SIGSTOP)
     # Ingest commits at least every 200 ms when nothing more comes.
     last, since = -1, time.monotonic()
     while time.monotonic() < since + 3:
@@ -200,7 +199,7 @@ def main() -> int:
         if chaos:
             chaos.heal()
         for pid in drivers_of(hub):
-            os.kill(pid, signal.SIGCONT)
+            send_signal(pid, signal.SIGCONT)
         if failed and arguments.keep:
             logs = Path(f"{folder}.logs")
             logs.write_text(hub.logs)

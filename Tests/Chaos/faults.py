@@ -140,7 +140,7 @@ class Chaos:
                 self.disk.empty()
         for pid in [pid for pid, until in self._frozen.items() if until <= now]:
             del self._frozen[pid]
-            _signal(pid, signal.SIGCONT)
+            send_signal(pid, signal.SIGCONT)
 
     def _do(self, fault: Fault, at: float) -> None:
         target = ""
@@ -155,11 +155,11 @@ class Chaos:
                 self.tell(f"{at:7.1f} s  {fault.kind}: {target}")
                 return
             if fault.kind in KILLS:
-                _signal(pid, signal.SIGKILL)
+                send_signal(pid, signal.SIGKILL)
                 if fault.kind == "kill driver":
                     self._note_death(pid, self.drivers[int(fault.draw * len(self.drivers))])
             else:
-                _signal(pid, signal.SIGSTOP)
+                send_signal(pid, signal.SIGSTOP)
                 self._frozen[pid] = max(time.monotonic() + fault.seconds, self._frozen.get(pid, 0))
         self.done[fault.kind] += 1
         lasting = f" for {fault.seconds:.1f} s" if fault.seconds else ""
@@ -212,7 +212,7 @@ class Chaos:
         self.heal()
         pids = [self.hub.pid, *processes_of(self.hub.data)]
         for pid in pids:
-            _signal(pid, signal.SIGKILL)
+            send_signal(pid, signal.SIGKILL)
         self.hub.kill9()
         self.hub.start()
 
@@ -230,7 +230,7 @@ def _sensor_of(pid: int) -> str:
     return next((entry[15:].decode() for entry in entries if entry.startswith(b"SENSORHUB_USER=")), "")
 
 
-def _signal(pid: int, number: int) -> None:
+def send_signal(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -67,7 +67,7 @@ def test_an_edge_does_not_wait_for_the_interval(lab):
     sensor.start()
     sensor.wait_for_values(1)
     chip.pull(0, True)
-    sensor.wait_for(active=True, timeout=20)
+    sensor.wait_for(active=True)
 
 
 def test_no_edge_of_a_burst_is_missing(lab):

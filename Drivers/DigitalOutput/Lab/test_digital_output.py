@@ -52,11 +52,11 @@ def test_a_call_ends_a_time(lab):
     chip, sensor = lamp(lab)
     sensor.start()
     sensor.wait_for_values(1)
-    sensor.call("on_for", seconds=3)
+    sensor.call("on_for", seconds=10)
     sensor.call("on")
     sensor.wait_for_values(3)
     # Were the time still on, it would be over before the second of these.
-    sensor.call("pulse", seconds=4)
+    sensor.call("pulse", seconds=11)
     sensor.wait_for(on=True, cause="timer")
     assert [value["on"] for value in sensor.values] == [False, True, True, False, True]
 
