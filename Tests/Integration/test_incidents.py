@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -150,12 +151,28 @@ def test_readings_that_cannot_be_stored(own_hub: Hub, watch: Watch) -> None:
         "all that was read meanwhile")
 
 
+def stopped_between_two_commits(hub: Hub) -> int:
+    """Stops what the database does for the readings, and returns its process; 0 where it was at work. It might hold
+    something then that everybody else at the database has to wait for."""
+    pid = int(hub.value("SELECT pid FROM pg_stat_activity WHERE application_name = 'sensorhub ingest'"))
+    os.kill(pid, signal.SIGSTOP)
+    # Then we would wait for it as well.
+    end = threading.Timer(5, os.kill, (pid, signal.SIGCONT))
+    end.start()
+    state = hub.value("SELECT state FROM pg_stat_activity WHERE pid = %s", pid)
+    end.cancel()
+    end.join()
+    if state == "idle" and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+        return pid
+    os.kill(pid, signal.SIGCONT)
+    return 0
+
+
 def test_a_database_that_does_not_answer(own_hub: Hub, watch: Watch) -> None:
     """It is there, but what it does for the readings does not end."""
     register(own_hub, probe("incidents-2"))
     own_hub.wait_for_more_readings("incidents-2")
-    pid = own_hub.value("SELECT pid FROM pg_stat_activity WHERE application_name = 'sensorhub ingest'")
-    os.kill(pid, signal.SIGSTOP)
+    pid = wait_until(lambda: stopped_between_two_commits(own_hub), what="a moment between two commits")
     try:
         row = watch.wait_for("ingest", "opened")
         assert "the database does not answer" in row["reason"]
