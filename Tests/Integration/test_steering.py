@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hub import Hub, wait_until
+from hub import SENSORHUB, Hub, environment, wait_until
 from samples import app_zip, deploy_sleeper, deployment, probe, register, write
 
 # Ends well, fails for ever, or runs, as a file says.
@@ -58,6 +60,31 @@ def test_a_restart_gives_a_new_process_and_run(own_hub: Hub, running: str) -> No
         (event,) = own_hub.json("events", "--kind", "program", "--last", "1")["events"]
         assert (event["kind"], event["subject"]) == ("program.restarted", id)
     own_hub.wait_for_more_readings("steer-1")
+
+
+def test_a_restart_is_over_when_the_hub_knows_it(own_hub: Hub, running: str) -> None:
+    """Whoever listens to the node hears of it before: the command line does, and who sends a signal next asks the hub."""
+    pid, run = own_hub.part("hub"), own_hub.program(running)["runs"] + 1
+    with own_hub.as_owner() as person:
+        person.subscribe(own_hub.topic(f"algorithms/{running}/events"))
+
+        def wait_for(state: str) -> None:
+            person.wait_for(lambda m: (m.json["state"], m.json["run"]) == (state, run), state)
+
+        command = subprocess.Popen(
+            [SENSORHUB, "restart", running, "--data", str(own_hub.data)], stdout=subprocess.DEVNULL,
+            env=environment())
+        wait_for("STARTING")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_for("RUNNING")
+            time.sleep(1)
+            assert command.poll() is None
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert command.wait(60) == 0
+    program = own_hub.program(running)
+    assert (program["state"], program["runs"]) == ("RUNNING", run)
 
 
 def test_a_restart_is_not_repeated_when_hub_or_agent_come_back(own_hub: Hub, running: str) -> None:
