@@ -141,7 +141,9 @@ def test_events_are_listed_oldest_first(own_hub: Hub, running: str) -> None:
     assert {"kind": "instance.placed", "subject": running, "node": own_hub.node}.items() <= next(
         event for event in events if event["kind"] == "instance.placed").items()
     # The newest are those that count.
-    assert own_hub.json("events", "--last", "3")["events"] == own_hub.json("events", "--since", "1h")["events"][-3:]
+    newest = own_hub.json("events", "--last", "3")["events"]
+    # An incident of a machine that stands still for some seconds may come in between.
+    assert newest in (events[-3:], own_hub.json("events", "--since", "1h")["events"][-3:])
     assert own_hub.json("events", "--until", "1h")["events"] == []
     assert "instance.placed" in own_hub.cli("events", "--kind", "instance.placed", "--last", "1")
 
