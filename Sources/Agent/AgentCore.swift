@@ -290,7 +290,7 @@ actor AgentCore {
         let wanted = Set(plan.programs.map(\.program) + plan.refused.map(\.0)).union(programs.keys)
         for program in site.folders.placedPrograms where !wanted.contains(program) && strays.insert(program).inserted {
             Task {
-                await site.watches.stop(program, reason: "it is not in the plan")
+                await site.watches.stop(program, reason: "it is not to run on this node any more")
                 strays.remove(program)
                 // It may have been placed here again meanwhile.
                 if programs[program] == nil { perform(.forget(program)) }

@@ -66,7 +66,7 @@ struct PlacementStateMachine {
 
     private static func reason(_ wish: Wish, _ work: PlannedProgram.Work) -> String {
         switch wish {
-        case .nothing: "it is not in the plan"
+        case .nothing: "it is not to run on this node any more"
         case .run(let planned): planned.work == work ? "a new start was asked for" : "its plan has changed"
         case .rest: "it is disabled"
         case .refusal: "its plan is not valid"

@@ -71,7 +71,7 @@ import Testing
 
         try await bench.send(plan: [])
         try await bench.wait("the end") { $0.states(of: "lux-1").last == "STOPPED" }
-        #expect(bench.last(of: "lux-1")?["reason"]?.string == "asked to stop: it is not in the plan")
+        #expect(bench.last(of: "lux-1")?["reason"]?.string == "asked to stop: it is not to run on this node any more")
         #expect(bench.last(of: "lux-1")?["signal"]?.int == 15)
         #expect(isGone(Int32(pid)))
         try await bench.wait("the end of its password") { _ in access("\(bench.data)/secrets/driver-lux-1", F_OK) != 0 }

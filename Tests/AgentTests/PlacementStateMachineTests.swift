@@ -29,7 +29,7 @@ private func plan(_ programs: PlannedProgram..., refused: [(ProgramID, String)] 
         ])
     #expect(
         machine.follow(plan(planned("b"))) == [
-            .end(program("a"), reason: "it is not in the plan"), .tellCredential(program("b"), nil),
+            .end(program("a"), reason: "it is not to run on this node any more"), .tellCredential(program("b"), nil),
         ])
     #expect(machine.ended(program("a")) == [.forget(program("a"))])
     #expect(machine.ended(program("a")) == [])
@@ -44,7 +44,7 @@ private func plan(_ programs: PlannedProgram..., refused: [(ProgramID, String)] 
     #expect(machine.follow(plan()) == [])
     #expect(machine.follow(plan(planned("a", script: "3.py"))) == [])
     #expect(machine.ended(program("a")) == [.start(planned("a", script: "3.py"))])
-    #expect(machine.follow(plan()) == [.end(program("a"), reason: "it is not in the plan")])
+    #expect(machine.follow(plan()) == [.end(program("a"), reason: "it is not to run on this node any more")])
     #expect(machine.follow(plan(planned("a", script: "3.py"))) == [])
     #expect(machine.ended(program("a")) == [.start(planned("a", script: "3.py"))])
 }
