@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Hub
 
 @main
@@ -36,4 +37,24 @@ struct SensorHub: AsyncParsableCommand {
                     LogsCommand.self, NewCommand.self,
                 ]),
         ])
+
+    /// As ArgumentParser does it, but for the end: tasks and connections may be at work yet, and `exit` takes from under them
+    /// what Swift's libraries have for the whole process, which then may abort.
+    static func main() async {
+        var code = ExitCode.success
+        do {
+            var command = try await asyncParseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            code = exitCode(for: error)
+            let message = fullMessage(for: error)
+            if !message.isEmpty { code == .success ? print(message) : note(message) }
+        }
+        flushOutput()
+        _exit(code.rawValue)
+    }
 }

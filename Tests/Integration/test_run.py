@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
@@ -70,6 +71,12 @@ def nothing_is_left(own_hub: Hub) -> Iterator[None]:
 ])
 def test_output_and_exit_code_are_the_programs(own_hub: Hub, command: list[str], code: int, out: str, err: str) -> None:
     assert finished(own_hub, *command) == (code, out, err)
+
+
+def test_the_exit_code_is_the_programs_however_much_goes_on_at_the_end(own_hub: Hub) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ends = list(pool.map(lambda _: finished(own_hub, "sh", "-c", "echo one; exit 3"), range(80)))
+    assert set(ends) == {(3, "one\n", "")}
 
 
 def test_what_cannot_be_started(own_hub: Hub, tmp_path: Path) -> None:
