@@ -71,6 +71,15 @@ import Testing
             while try readText(log)?.contains("no number") != true { try await Task.sleep(for: .milliseconds(20)) }
             #expect(try readText(log)?.contains("the database system is starting up") == false)
 
+            // A part of a transaction that was rolled back is over: the next one is not a part of it.
+            let transactions = try postgres.connect()
+            #expect(throws: PostgresError.self) {
+                try transactions.transaction {
+                    _ = try? transactions.transaction { try transactions.query("SELECT 'no number'::integer") }
+                    try transactions.query("RELEASE SAVEPOINT part_1")
+                }
+            }
+
             // The role for people reads reports and can do nothing else.
             let reader = try Connection(postgres.target(role: PrivatePostgres.reader))
             try reader.query("SELECT FROM report.sensor")
