@@ -22,11 +22,10 @@ struct CommandSteering: Sendable {
         for await (bytes, taken) in try standardInput() {
             let isLast = bytes.isEmpty
             let parameters: JSONObject = ["data": .string(Base64.encode(bytes)), "eof": .bool(isLast)]
+            let next = ContinuousClock.now + .seconds(1) * bytes.count / Self.bytesPerSecond
             guard try await ask("send", parameters) else { return }
             if isLast { return }
-            if bytes.count > 4_096 {
-                try await Task.sleep(for: .seconds(1) * bytes.count / Self.bytesPerSecond)
-            }
+            if bytes.count > 4_096 { try await Task.sleep(until: next) }
             taken()
         }
     }
