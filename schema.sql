@@ -585,7 +585,7 @@ CREATE TABLE IF NOT EXISTS hub.request (
     at    timestamptz NOT NULL DEFAULT now(),
     -- The algorithm instance that asked; empty for a person.
     asker text NOT NULL,
-    -- What the request was called by who asked.
+    -- What was asked for, and what the request was called by who asked: service/method/name.
     name  text NOT NULL,
     -- JSON, in which a NUL may stand, as in nothing of type jsonb.
     reply text NOT NULL,

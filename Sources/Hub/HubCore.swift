@@ -48,6 +48,7 @@ final class HubCore {
     /// Requests that are answered later.
     var awaited: [AwaitedReply] = []
     private var plansChanged: Set<Identifier> = []
+    private var hasLostLead = false
     /// A client sends again soon, or never.
     var heldReplies = Recent<RequestKey, Reply>(capacity: 1_000)
 
@@ -92,13 +93,26 @@ final class HubCore {
         if let node { plansChanged.insert(node) }
     }
 
-    /// How much waits to be published; `withdraw` takes back what came after that.
-    var outboxCount: Int { outbox.count }
-    func withdraw(after count: Int) { outbox.removeSubrange(count...) }
+    /// What is to be told and written besides what a request does to the database.
+    struct Told {
+        fileprivate let messages: Int
+        fileprivate let incidents: IncidentBook
+    }
+
+    /// All up to now; `withdraw` takes back what came after that.
+    var told: Told { Told(messages: outbox.count, incidents: incidents) }
+
+    func withdraw(to told: Told) {
+        outbox.removeSubrange(told.messages...)
+        incidents = told.incidents
+    }
 
     /// Ends a round: tells ingest which sensors there are and writes the rights, where they changed, and hands over what
     /// is to be published.
+    ///
+    /// - Throws: `LeadershipLost`, and `PostgresError` where it is to be tried again.
     func finishRound() throws -> [OutgoingMessage] {
+        if hasLostLead { throw LeadershipLost() }
         if catalogChanged {
             catalog.replace(with: registry)
             catalogChanged = false
@@ -173,7 +187,11 @@ final class HubCore {
             }
         }
         // The lock went with the old connection.
-        guard try Self.lead(configuration.hub, in: database) else { throw LeadershipLost() }
+        guard try Self.lead(configuration.hub, in: database) else {
+            // Whoever asked for the connection may only tell a requester of it.
+            hasLostLead = true
+            throw LeadershipLost()
+        }
         try readAll()
     }
 

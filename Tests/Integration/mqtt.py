@@ -35,6 +35,8 @@ class Message:
     payload: bytes
     retained: bool
     correlation: Optional[bytes]
+    # After how many seconds the broker throws it away.
+    expiry: Optional[int] = None
 
     @property
     def json(self) -> Any:
@@ -124,7 +126,8 @@ class Peer:
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
         properties = getattr(message, "properties", None)
         correlation = getattr(properties, "CorrelationData", None)
-        received = Message(message.topic, bytes(message.payload), message.retain, correlation)
+        expiry = getattr(properties, "MessageExpiryInterval", None)
+        received = Message(message.topic, bytes(message.payload), message.retain, correlation, expiry)
         answer = self.answer(received)
         if answer is not None:
             self._client.publish(*answer, qos=1)

@@ -10,9 +10,11 @@ import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
+import psycopg
 import pytest
 
 from device import SHELL_APP, tar_gz
@@ -224,3 +226,112 @@ def test_input_and_signals_over_the_death_of_the_hub(own_hub: Hub) -> None:
     wait_until(lambda: own_hub.rpc("commands", "show", id=id)["command"]["state"] == "EXITED", what="its end")
     wait_until(lambda: lines()[-1] == "got two", what="its last line")
     assert lines() == [*before, "got two"]
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def listener(own_hub: Hub) -> Iterator[str]:
+    id: str = own_hub.rpc(
+        "commands", "run", node=own_hub.node, command=["/usr/bin/python3", "-uc", LISTENER], input=True)["id"]
+    wait_until(lambda: own_hub.rpc("logs", "get", id=id)["lines"], what="its start")
+    yield id
+    own_hub.rpc("programs", "stop", id=id)
+
+
+def test_a_name_is_for_one_method(own_hub: Hub, listener: str, name: str) -> None:
+    own_hub.rpc("programs", "signal", id=listener, signal="USR1", request=name)
+    own_hub.rpc("programs", "send", id=listener, text="one\n", request=name)
+    wait_until(
+        lambda: {line["text"] for line in own_hub.rpc("logs", "get", id=listener)["lines"]} == {"up", "usr", "got one"},
+        what="both")
+    own_hub.rpc("sensors", "register", document={"sensor_type": PROBE_TYPE["name"], "name": "named"})
+    own_hub.rpc("sensors", "remove", name="named", request=name)
+    assert own_hub.request("programs", "stop", id="nobody", request=name)["status"] == 404
+
+
+def test_who_asks_last_is_answered(own_hub: Hub, listener: str, name: str) -> None:
+    """A client that has a new topic for replies asks again, by the name of what still waits for its node."""
+    first, second = own_hub.topic("clients/user.owner/first"), own_hub.topic("clients/user.owner/second")
+    ask = {"id": listener, "kind": "command", "signal": "USR1", "request": name}
+    with own_hub.as_owner() as peer, own_hub.as_node() as node:
+        peer.subscribe(first, second)
+        node.subscribe(own_hub.topic(f"nodes/{own_hub.node}/command"))
+        with stopped(own_hub.part("agent")):
+            peer.publish(own_hub.topic("rpc/programs/signal"), ask, response_topic=first)
+            peer.publish(own_hub.topic("rpc/programs/signal"), ask, response_topic=second)
+            # Nothing else waits for that.
+            assert own_hub.request("hub", "status", request=name)["status"] == 200
+            sent = wait_until(
+                lambda: [m.expiry or 0 for m in node.messages if f"programs/signal/{name}".encode() in m.payload][2:],
+                what="the signal, sent again")
+            # None is there still when nobody expects it any more.
+            assert max(sent) < 8
+        assert peer.wait_for_topic(second).json["signal"] == "SIGUSR1"
+    wait_until(lambda: len(own_hub.rpc("logs", "get", id=listener)["lines"]) > 1, what="the signal")
+    assert [line["text"] for line in own_hub.rpc("logs", "get", id=listener)["lines"]] == ["up", "usr"]
+
+
+def test_what_nobody_can_wait_for_is_refused(own_hub: Hub, listener: str) -> None:
+    replies = own_hub.topic("clients/user.owner/many")
+    ask = {"id": listener, "kind": "command", "text": "x"}
+
+    def refused() -> list[int]:
+        return [m.json["status"] for m in peer.messages if "wait for nodes" in m.json.get("error", "")]
+
+    with own_hub.as_owner() as peer:
+        peer.subscribe(replies)
+        with stopped(own_hub.part("agent")):
+            for _ in range(10_000):
+                peer.publish(own_hub.topic("rpc/programs/send"), ask, response_topic=replies)
+                if refused():
+                    break
+        assert refused() and set(refused()) == {503}
+        # Those that were not refused were heard, or not answered.
+        assert {m.json["status"] for m in peer.messages} <= {200, 503}
+    wait_until(lambda: own_hub.request("programs", "send", **ask)["status"] == 200, what="the next one")
+
+
+def test_an_incident_is_told_of_when_it_is_over(own_hub: Hub) -> None:
+    """Also where the database has another try at what ends it."""
+    own_hub.rpc("sensors", "register", document={"sensor_type": PROBE_TYPE["name"], "name": "faulty"})
+    with own_hub.as_owner() as peer, own_hub.as_device("faulty") as device:
+        peer.subscribe(own_hub.topic("events/#"))
+        device.publish(own_hub.topic("sensors/faulty/status"), {"status": "fault", "reason": "smoke"})
+        peer.wait_for_topic(own_hub.topic("events/incident.opened"))
+        own_hub.sql_script("""
+            CREATE SEQUENCE public.tries;
+            CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF nextval('public.tries') = 1 THEN RAISE 'not now' USING ERRCODE = '40001'; END IF;
+                RETURN NULL;
+            END $$;
+            CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON hub.event INITIALLY DEFERRED FOR EACH ROW
+            WHEN (NEW.kind = 'sensor.removed') EXECUTE FUNCTION public.fail()""")
+        own_hub.rpc("sensors", "remove", name="faulty")
+        assert own_hub.value("SELECT last_value FROM public.tries") == 2
+        own_hub.sql_script("DROP TRIGGER fail ON hub.event; DROP FUNCTION public.fail(); DROP SEQUENCE public.tries")
+        assert peer.wait_for_topic(own_hub.topic("events/incident.closed"), 10).json["subject"] == "faulty"
+
+
+def test_a_hub_that_a_request_tells_that_another_one_leads_ends(own_hub: Hub) -> None:
+    old = own_hub.part("hub")
+    with psycopg.connect(own_hub.connection["database"], autocommit=True) as other:
+        with ThreadPoolExecutor() as pool:
+            leading = pool.submit(
+                other.execute, "SELECT pg_advisory_lock(hashtext('sensorhub leader'), hashtext(%s))",
+                [own_hub.connection["hub"]])
+            wait_until(lambda: own_hub.sql("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+            own_hub.sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sensorhub hub'")
+            leading.result()
+        own_hub.owner.publish(own_hub.topic("rpc/hub/status"))
+        own_hub.close()
+        wait_until(lambda: own_hub.part("hub") != old, 60, "its end", (AssertionError,))
+    wait_until(lambda: own_hub.request("hub", "status", timeout=2)["status"] == 200, 60, "the hub", (Exception,))

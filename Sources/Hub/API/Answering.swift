@@ -3,8 +3,6 @@ import MQTT
 import Postgres
 
 extension HubCore {
-    private static let maximumAwaited = 1_000
-
     /// Answers a request.
     ///
     /// - Parameter instance: the algorithm instance whose request it is; nil for a person's.
@@ -25,10 +23,13 @@ extension HubCore {
                     Reply(refusal), to: message.responseTopic, correlation: message.correlation, topics: topics),
                 of: instance, message.topic, refusal.reason)
         }
-        // The first one's reply is still to come, and is this one's as well.
-        if let key = try? request.key(), awaited.contains(where: { (try? $0.request.key()) == key }) { return }
+        // The reply is still to come, and goes to who asked last: one who asks again has given up the first time.
+        if let key = try? request.key(), let index = awaited.firstIndex(where: { (try? $0.request.key()) == key }) {
+            awaited[index].request = request
+            return
+        }
         let reply = reply(to: request)
-        if let awaited = reply.awaited, self.awaited.count < Self.maximumAwaited {
+        if let awaited = reply.awaited, hasRoom(for: request) {
             self.awaited.append(AwaitedReply(awaited: awaited, request: request, reply: reply))
         } else {
             deliver(reply, to: request)
@@ -55,19 +56,19 @@ extension HubCore {
     }
 
     private func reply(to request: Request) -> Reply {
-        let waiting = outboxCount
+        let told = told
         do {
             do {
                 return try carryOut(request)
             } catch let error where isTransient(error) {
                 // A database that restarts is back in a moment; nobody need be told.
-                withdraw(after: waiting)
+                withdraw(to: told)
                 if (error as? PostgresError)?.isUnavailable == true { try reconnect(within: .seconds(6)) }
                 return try carryOut(request)
             }
         } catch {
             // Nothing was done, so nothing is to be told.
-            withdraw(after: waiting)
+            withdraw(to: told)
             let refusal = Refusal(error)
             if refusal.status == .internalError { logger.error("\(request.service)/\(request.method): \(refusal)") }
             return Reply(refusal)

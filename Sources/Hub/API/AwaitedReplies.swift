@@ -13,7 +13,7 @@ struct AwaitedHearing {
     let node: Identifier
     /// What the node knows it by.
     let name: String
-    let message: OutgoingMessage
+    private let message: OutgoingMessage
     /// When it is sent again: the node may have been about to connect, and knows what it has had.
     private(set) var next: Instant
     let deadline: Instant
@@ -31,30 +31,54 @@ struct AwaitedHearing {
         deadline = now + Self.patience
     }
 
-    mutating func isDue(at now: Instant) -> Bool {
-        guard now >= next else { return false }
+    /// What is to be sent, where that is due.
+    mutating func message(at now: Instant) -> OutgoingMessage? {
+        guard now >= next else { return nil }
         next = now + Self.interval
-        return true
+        var message = message
+        message.expirySeconds = Self.expiry(deadline - now)
+        return message
     }
+
+    /// Later than that, nobody expects it any more.
+    static func expiry(_ left: Duration) -> UInt32 { UInt32(max(1, left / .seconds(1))) }
 }
 
 /// A request that is to be answered later.
 struct AwaitedReply {
     var awaited: Awaited
-    let request: Request
+    var request: Request
     /// What it says when the node has heard.
     let reply: Reply
 }
 
 extension HubCore {
+    /// More are not waited for at a time.
+    private static let maximumAwaited = 1_000
+    /// Nor for one algorithm instance.
+    private static let maximumAwaitedOfInstance = 200
+
+    func hasRoom(for request: Request) -> Bool {
+        guard awaited.count < Self.maximumAwaited else { return false }
+        guard let instance = request.instance else { return true }
+        return awaited.count { $0.request.instance == instance } < Self.maximumAwaitedOfInstance
+    }
+
     /// Sends a node what is to reach a program of it.
     ///
     /// - Returns: `reply`, which goes out when the node has it.
-    func send(_ payload: JSON, named name: String, to node: Identifier, _ reply: Reply) -> Reply {
-        // Later than that, nobody expects it any more.
+    /// - Throws: `Refusal` where too many wait already: nobody could tell whether it has come.
+    func send(
+        _ payload: JSON, named name: String, to node: Identifier, for request: Request, _ reply: Reply
+    ) throws(Refusal) -> Reply {
+        guard hasRoom(for: request) else {
+            throw Refusal(
+                .unavailable,
+                "too much input and too many signals wait for nodes that do not answer; try again in some seconds")
+        }
         let message = OutgoingMessage(
             topic: topics.node(node.text, .command), payload: payload.bytes(),
-            expirySeconds: UInt32(AwaitedHearing.patience / .seconds(1)))
+            expirySeconds: AwaitedHearing.expiry(AwaitedHearing.patience))
         publish(message)
         var reply = reply
         reply.awaited = .hearing(AwaitedHearing(message, to: node, name: name))
@@ -103,7 +127,7 @@ extension HubCore {
                         to: item.request)
                     continue
                 }
-                if hearing.isDue(at: now) { publish(hearing.message) }
+                if let message = hearing.message(at: now) { publish(message) }
                 item.awaited = .hearing(hearing)
             }
             waiting.append(item)

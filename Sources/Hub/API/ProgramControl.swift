@@ -70,14 +70,15 @@ extension HubCore {
             throw word.error("\(error)")
         }
         let (commanded, node, pid) = try runningProgram(parameters)
+        let reply = try send(
+            SignalRequest(commanded.program, signal, run: commanded.run, name: name).json, named: name, to: node,
+            for: request, Reply(["node": .string(node.text), "pid": .int(pid), "signal": .string("\(signal)")]))
         try record(
             "program.signalled", commanded.program.id.text,
             [
                 "program": .string(commanded.program.kind.rawValue), "signal": .string("\(signal)"),
             ])
-        return send(
-            SignalRequest(commanded.program, signal, run: commanded.run, name: name).json, named: name, to: node,
-            Reply(["node": .string(node.text), "pid": .int(pid), "signal": .string("\(signal)")]))
+        return reply
     }
 
     /// `programs/enable` and `programs/disable`: whether it is to run at all, from now on.

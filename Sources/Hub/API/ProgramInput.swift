@@ -15,9 +15,9 @@ extension HubCore {
             throw Refusal(
                 .conflict, "run \(wanted) of '\(running.commanded.program.id)' is over: it is in run \(run) now")
         }
-        return send(
+        return try send(
             InputRequest(running.commanded.program, input, isLast: isLast, run: run, name: name).json, named: name,
-            to: running.node,
+            to: running.node, for: request,
             Reply([
                 "node": .string(running.node.text), "pid": .int(running.pid), "run": .int(run),
                 "bytes": .int(Int64(input.count)),

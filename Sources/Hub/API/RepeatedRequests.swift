@@ -5,14 +5,15 @@ import SimdJSON
 // Requests that come twice: where a connection is lost before the broker has confirmed a message, its client sends that
 // again. One that has a name is carried out once; one that was refused has not been, and may be tried again.
 
-/// What a request is known by: its own name, and whose it is.
+/// What a request is known by: its own name, what it asks for, and whose it is.
 struct RequestKey: Hashable {
     /// The algorithm instance that asks; nil for a person.
     let asker: Identifier?
-    let name: Identifier
+    /// `service/method/name`
+    let name: String
 
     /// As nodes know it.
-    var text: String { asker.map { "\($0)/\(name)" } ?? name.text }
+    var text: String { asker.map { "\($0)/\(name)" } ?? name }
 }
 
 extension HubCore {
@@ -44,7 +45,7 @@ extension HubCore {
                     if let key {
                         try database.queryPrepared(
                             "INSERT INTO hub.request (asker, name, reply) VALUES ($1, $2, $3)",
-                            .text(key.asker?.text ?? ""), .text(key.name.text), .text(JSON.object(reply.body).text()))
+                            .text(key.asker?.text ?? ""), .text(key.name), .text(JSON.object(reply.body).text()))
                     }
                     return reply
                 } catch {
@@ -62,7 +63,7 @@ extension HubCore {
     private func storedReply(to key: RequestKey) throws -> Reply? {
         try database.queryPrepared(
             "SELECT reply FROM hub.request WHERE asker = $1 AND name = $2", .text(key.asker?.text ?? ""),
-            .text(key.name.text)
+            .text(key.name)
         ).first.flatMap { Reply(stored: try JSON(parsing: $0.text("reply"))) }
     }
 
@@ -70,7 +71,7 @@ extension HubCore {
     func replaceStoredReply(to key: RequestKey, by reply: Reply) throws(PostgresError) {
         try database.queryPrepared(
             "UPDATE hub.request SET reply = $3 WHERE asker = $1 AND name = $2", .text(key.asker?.text ?? ""),
-            .text(key.name.text), .text(JSON.object(reply.body).text()))
+            .text(key.name), .text(JSON.object(reply.body).text()))
     }
 
     /// Removes what nobody sends again any more.

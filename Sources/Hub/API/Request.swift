@@ -100,7 +100,7 @@ struct Request {
     /// - Throws: `ValidationError` for a name that is no identifier.
     func key() throws(ValidationError) -> RequestKey? {
         guard let name else { return nil }
-        return RequestKey(asker: instance, name: try name.identifier())
+        return RequestKey(asker: instance, name: "\(service)/\(method)/\(try name.identifier())")
     }
 
     /// What nodes know it by.
