@@ -143,7 +143,7 @@ actor AgentCore {
     private func send(_ command: SignalRequest) {
         hear(command.name, of: command.program) { placed in
             logger.info("\(command.program) is to be sent \(command.signal)")
-            return placed.send(command.signal, toRun: command.run) ? .done : nil
+            return placed.send(command) ? .done : nil
         }
     }
 

@@ -39,7 +39,9 @@ final class InputQueue: Sendable {
             rest = rest.dropFirst(part.count)
             pieces.append(
                 Piece(
-                    command: .input(part, isEnd: request.isLast && rest.isEmpty, run: request.run),
+                    command: .input(
+                        part, isEnd: request.isLast && rest.isEmpty, run: request.run,
+                        part: RequestPart(of: request.name, number: Int64(pieces.count))),
                     whenTaken: rest.isEmpty ? whenTaken : nil))
         } while !rest.isEmpty
         return state.withLock { state in

@@ -64,8 +64,9 @@ actor PlacedProgram {
     /// Sends a signal to the program's process group, if it is still that run of it.
     ///
     /// - Returns: false where it has no watch.
-    nonisolated func send(_ signal: Signal, toRun run: Int64) -> Bool {
-        site.watches.send(.signal(signal.number, run: run), to: program)
+    nonisolated func send(_ request: SignalRequest) -> Bool {
+        site.watches.send(
+            .signal(request.signal.number, run: request.run, part: RequestPart(of: request.name)), to: program)
     }
 
     private func live() async {

@@ -1,6 +1,7 @@
 import CWatch
 import Files
 import Glibc
+import HubModel
 package import SimdJSON
 
 /// Watches the program of a folder: keeps it running by its rules, takes what it writes and what it comes to into the
@@ -31,6 +32,8 @@ package final class Watch {
     private var nextLook = ContinuousClock.now + lookInterval
     /// Signals that wait until the program can hear them.
     private var unheard: (signals: [Int32], until: ContinuousClock.Instant)?
+    /// How many parts of the latest requests have come.
+    private var takenParts = Recent<String, Int64>(capacity: 100)
     /// What the disk has not taken yet.
     private var unwritten: [JournalContent] = []
     private var start: Int64
@@ -283,10 +286,14 @@ package final class Watch {
     }
 
     private func perform(_ command: WatchCommand) {
+        if let part = command.part {
+            guard part.number >= takenParts[part.request] ?? 0 else { return }
+            takenParts.add(part.request, part.number + 1)
+        }
         switch command {
         case .stop(let reason): handle(.stop(reason: reason))
-        case .signal(let signal, let run): if process?.run == run { send(signal) }
-        case .input(let bytes, let isEnd, let run):
+        case .signal(let signal, let run, _): if process?.run == run { send(signal) }
+        case .input(let bytes, let isEnd, let run, _):
             guard process?.run == run else { return }
             if !input.take(bytes, isEnd: isEnd) { note("… input of \(bytes.count) bytes was dropped: it is not read") }
             holdInput()

@@ -175,6 +175,13 @@ class Peer:
         self._wait(lambda: info.mid in self._published, f"the acknowledgement of {topic}")
         return self._published.pop(info.mid)
 
+    def flood(self, topic: str, payload: Any, count: int, response_topic: str) -> None:
+        """Publishes at QoS 0 and waits for nothing."""
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.ResponseTopic = response_topic
+        for _ in range(count):
+            self._client.publish(topic, json.dumps(payload), properties=properties)
+
     def may_publish(self, topic: str, payload: Any = b"") -> bool:
         return self.publish(topic, payload) in (SUCCESS, NO_SUBSCRIBERS)
 

@@ -289,11 +289,9 @@ def test_what_nobody_can_wait_for_is_refused(own_hub: Hub, listener: str) -> Non
     with own_hub.as_owner() as peer:
         peer.subscribe(replies)
         with stopped(own_hub.part("agent")):
-            for _ in range(10_000):
-                peer.publish(own_hub.topic("rpc/programs/send"), ask, response_topic=replies)
-                if refused():
-                    break
-        assert refused() and set(refused()) == {503}
+            peer.flood(own_hub.topic("rpc/programs/send"), ask, 3_000, replies)
+            wait_until(refused, what="a refusal")
+        assert set(refused()) == {503}
         # Those that were not refused were heard, or not answered.
         assert {m.json["status"] for m in peer.messages} <= {200, 503}
     wait_until(lambda: own_hub.request("programs", "send", **ask)["status"] == 200, what="the next one")
@@ -335,3 +333,27 @@ def test_a_hub_that_a_request_tells_that_another_one_leads_ends(own_hub: Hub) ->
         own_hub.close()
         wait_until(lambda: own_hub.part("hub") != old, 60, "its end", (AssertionError,))
     wait_until(lambda: own_hub.request("hub", "status", timeout=2)["status"] == 200, 60, "the hub", (Exception,))
+
+
+def test_input_and_signals_over_the_death_of_hub_and_agent(own_hub: Hub, listener: str) -> None:
+    """The program's watch knows of them."""
+    asks: list[tuple[str, dict[str, Any]]] = [
+        ("send", {"text": "one\n" + "x" * 9_999 + "\n", "request": uuid.uuid4().hex}),
+        ("signal", {"signal": "USR1", "request": uuid.uuid4().hex}),
+    ]
+
+    def lines() -> list[str]:
+        return [line["text"][:7] for line in own_hub.rpc("logs", "get", id=listener)["lines"]]
+
+    for method, parameters in asks:
+        own_hub.rpc("programs", method, id=listener, **parameters)
+    wait_until(lambda: {"got one", "got xxx", "usr"} <= set(lines()), what="both")
+    before = lines()
+    kill_and_wait(own_hub)
+    own_hub.replace("agent")
+    for method, parameters in asks:
+        wait_until(
+            lambda: own_hub.request("programs", method, id=listener, **parameters)["status"] == 200, what="the program")
+    own_hub.rpc("programs", "send", id=listener, text="two\n")
+    wait_until(lambda: "got two" in lines(), what="what came after it")
+    assert lines() == [*before, "got two"]

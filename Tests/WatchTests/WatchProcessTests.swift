@@ -212,6 +212,28 @@ extension WatchFolder {
     #expect(!folder.lines.contains("wrong run") && folder.lines.filter { $0 == "hup" }.count == 1)
 }
 
+@Test func whatTheNextAgentTellsAgainIsDoneOnce() async throws {
+    let kept = try Kept()
+    let folder = try kept.watch("a", "trap 'echo hup' HUP; echo up; cat; cat; exit 4", .never, input: .pipe)
+    try await folder.wait("running") { $0.states.last == .running && $0.lines == ["up"] }
+    for _ in 0..<2 {
+        for (number, word) in ["one", "two"].enumerated() {
+            let part = RequestPart(of: "me/programs/send/1", number: Int64(number))
+            #expect(WatchCommand.input(Array("\(word)\n".utf8), isEnd: false, run: 1, part: part).send(to: folder))
+        }
+    }
+    try await folder.wait("the input") { $0.lines.contains("two") }
+    // The longest that there may be.
+    let name = RequestPart(of: String(repeating: "n", count: 200), number: 99)
+    let block = [UInt8](repeating: 0x78, count: WatchCommand.maximumInput - 1) + [0x0A]
+    #expect(WatchCommand.input(block, isEnd: true, run: .max, part: name).send(to: folder))
+    for _ in 0..<2 { #expect(WatchCommand.signal(SIGHUP, run: 1, part: RequestPart(of: "2")).send(to: folder)) }
+    #expect(WatchCommand.input([], isEnd: true, run: 1).send(to: folder))
+    try await folder.wait("the end") { $0.states.last == .exited }
+    #expect(folder.lines.filter { $0 == "one" || $0 == "two" } == ["one", "two"])
+    #expect(folder.lines.filter { $0 == "hup" }.count <= 1)
+}
+
 @Test func signalsWaitForAProgramThatIsStillBeingWrapped() async throws {
     let kept = try Kept()
     // As bubblewrap: what it begins with ignores all signals, and so does the program until it is told not to.
