@@ -21,7 +21,7 @@ final class InputQueue: Sendable {
 
     /// About 3 MB; what is more is not taken.
     private static let maximumPieces = 1_000
-    /// How long a watch may take to read: it may have been killed, and be replaced.
+    /// How long there may be no watch: it may have been killed, and be replaced.
     private static let patience = Duration.seconds(10)
 
     init(_ program: ProgramID, _ watches: Watches) {
@@ -61,6 +61,11 @@ final class InputQueue: Sendable {
             let isSent = watches.send(piece.command, to: program)
             guard isSent || ContinuousClock.now - since > Self.patience else {
                 try? await Task.sleep(for: .milliseconds(10))
+                continue
+            }
+            // A watch that is there takes it when it can: a part that is left out would be missed in the middle.
+            if !isSent, watches.isAtWork(program) {
+                since = .now
                 continue
             }
             isWhole = isWhole && isSent
