@@ -281,7 +281,7 @@ def test_who_asks_last_is_answered(own_hub: Hub, listener: str, name: str) -> No
 
 def test_what_nobody_can_wait_for_is_refused(own_hub: Hub, listener: str) -> None:
     replies = own_hub.topic("clients/user.owner/many")
-    ask = {"id": listener, "kind": "command", "text": "x"}
+    ask: dict[str, Any] = {"id": listener, "kind": "command", "text": "x"}
 
     def refused() -> list[int]:
         return [m.json["status"] for m in peer.messages if "wait for nodes" in m.json.get("error", "")]
