@@ -7,16 +7,12 @@ struct CommandPreparation: Sendable {
     let program: ProgramID
     let site: ProgramSite
 
-    /// - Throws: `PreparationError` also for a command that was started before: it is never started twice.
+    /// - Throws: `PreparationError`.
     func specification(_ command: CommandSpecification) throws(PreparationError) -> ProgramSpecification {
         guard site.configuration.takesCommands else {
             throw PreparationError(
                 "node '\(site.configuration.node)' takes no commands: set agent.commands to true in the configuration "
                     + "of its agent", isFinal: true)
-        }
-        // One that is at work is taken over as it is.
-        guard site.watches.isAtWork(program) || site.watches.lastState(of: program) == nil else {
-            throw PreparationError("it was started before, and is not started twice", isFinal: true)
         }
         let state = site.folders.state(of: program)
         do { try Folder.make(state) } catch {

@@ -142,9 +142,10 @@ actor PlacedProgram {
     // MARK: Watching
 
     private func watch(_ specification: ProgramSpecification) async throws(PreparationError) {
+        let isOnce = if case .command = work { true } else { false }
         let starting = Task { [site, program, generation] in
             do throws(PreparationError) {
-                try await site.watches.run(program, specification, generation: generation)
+                try await site.watches.run(program, specification, generation: generation, isOnce: isOnce)
                 return Result<Void, PreparationError>.success(())
             } catch {
                 return .failure(error)

@@ -17,13 +17,17 @@ struct Watches: Sendable {
 
     /// Has a program run: one that runs just so goes on, and one that runs otherwise is ended first.
     ///
-    /// - Parameter generation: another number asks for another start.
+    /// - Parameters:
+    ///   - generation: another number asks for another start.
+    ///   - isOnce: true for a program that is started once, whatever became of it.
     /// - Throws: `PreparationError`.
     func run(
-        _ program: ProgramID, _ specification: ProgramSpecification, generation: Int64
+        _ program: ProgramID, _ specification: ProgramSpecification, generation: Int64, isOnce: Bool
     ) async throws(PreparationError) {
         let folder = folders.watch(of: program)
         let before = try? folder.readOrder()
+        // What has begun the same start is not begun again; how it has ended is in its journal.
+        if isOnce, before != nil { return try keep(folder) }
         if let before, before.specification == specification, before.generation == generation {
             if isAtWork(folder) { return try keep(folder) }
         } else {

@@ -253,6 +253,24 @@ def test_input_and_signals_wait_for_the_hub(own_hub: Hub) -> None:
     assert run.process.returncode == 0
 
 
+def test_an_end_that_nobody_was_there_to_see_is_the_programs(own_hub: Hub) -> None:
+    """Its watch alone sees it. The next agent, which waits for the hub, takes the last plan up, and has it in there still."""
+    run = Foreground(own_hub, "--", "sh", "-c", "echo up; sleep 3; exit 9", stdin=subprocess.DEVNULL)
+    assert run.line() == "up"
+    (program,) = commands(own_hub)
+    own_hub.close()
+    log = own_hub.data / "log" / "agent.log"
+    with kept_down(own_hub, "mosquitto", "broker"):
+        for part in ("hub", "agent"):
+            os.kill(own_hub.part(part), signal.SIGKILL)
+        size = len(log.read_text())
+        wait_until(lambda: "going on with the last plan" in log.read_text()[size:], what="an agent that waits no longer")
+        time.sleep(1)
+    code, out, err = run.end(120)
+    assert (code, out) == (9, ""), err
+    assert f"{program['id']} is FATAL" not in log.read_text()[size:]
+
+
 def test_a_broker_that_is_away_at_the_start(own_hub: Hub) -> None:
     own_hub.close()
     with kept_down(own_hub, "mosquitto", "broker"):
