@@ -15,15 +15,6 @@ extension HubCore {
         "type.registered", "type.retention",
     ]
 
-    /// Removes events whose time is over, and incidents that have been over for as long.
-    func keepEvents() throws(PostgresError) {
-        for (table, time) in [("hub.event", "at"), ("hub.incident", "closed_at")] {
-            try database.query(
-                "DELETE FROM \(table) WHERE \(time) < now() - make_interval(days => $1::integer)",
-                .int(configuration.eventDays))
-        }
-    }
-
     /// `events/list`: the newest events, oldest first.
     func listEvents(_ parameters: DocumentReader) throws -> Reply {
         try parameters.allowOnly(["kinds", "since", "until", "last"])

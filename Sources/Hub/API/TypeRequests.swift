@@ -93,29 +93,6 @@ extension HubCore {
         return Reply(["name": .string(name), "keep": .string(retention.text), "removed": .array(try removeExpired())])
     }
 
-    /// Drops the partitions whose readings are older than their types keep them; returns their names.
-    private func removeExpired() throws -> [JSON] {
-        try database.query("SELECT hub.remove_expired() AS name").map { .string($0.text("name")) }
-    }
-
-    /// What is to be done from time to time: partitions ahead, expired readings, statistics and events, programs
-    /// that are gone.
-    func keepHouse() throws {
-        try makePartitions()
-        try keepStatistics()
-        try keepEvents()
-        try forgetCommands()
-        try forgetPrograms()
-        try forgetRequests()
-        let removed = try removeExpired()
-        if !removed.isEmpty { try record("readings.expired", "", ["partitions": .array(removed)]) }
-    }
-
-    /// Rolls up some of the hours that are due; true if there may be more.
-    func rollUp() throws -> Bool {
-        try database.query("SELECT hub.roll_up(8) AS done")[0].int("done") == 8
-    }
-
     /// `types/list`
     func listTypes(_ parameters: DocumentReader) throws -> Reply {
         try parameters.allowOnly([])
