@@ -26,7 +26,7 @@ actor AgentCore {
     private var statistics = StatisticsQueue()
     /// What the broker has not acknowledged yet.
     private var inFlight: Set<Int32> = []
-    /// What has become of the hub's requests, which asks again soon, or never.
+    /// What has become of requests of the hub. It sends them again soon, or never.
     private var heardRequests = Recent<String, Hearing>(capacity: 1_000)
     /// Logged once, not at every attempt.
     private var lastDisconnection: MQTTError?

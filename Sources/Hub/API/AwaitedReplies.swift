@@ -15,7 +15,7 @@ struct AwaitedHearing {
     let name: String
     private let message: OutgoingMessage
     /// When it is sent again: the node may have been about to connect, and knows what it has had.
-    private(set) var next: Instant
+    private var next: Instant
     let deadline: Instant
 
     /// Less than clients wait for a reply.

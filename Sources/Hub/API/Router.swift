@@ -29,6 +29,8 @@ struct Method: Sendable {
     private static let all =
         [
             Method("hub/status") { try $0.hubStatus($1.parameters) },
+            // Types are registered, and kept for a time, each in a transaction of its own: together with others they would
+            // hold their tables for long, and ingest and they could wait for each other.
             Method("types/register") { try $0.registerTypes($1.parameters) },
             Method("types/list") { try $0.listTypes($1.parameters) },
             Method("types/show") { try $0.showType($1.parameters) },
